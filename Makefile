@@ -1,0 +1,36 @@
+# Two commands matter: `make run` and `make test`. Both set up what they need.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV ?= .venv
+BIN = $(VENV)/bin
+JOBS ?= 2
+
+.PHONY: help setup run lab build check test bench clean
+
+help:
+	@echo "make run    pretrain BERT in all backends  [BACKEND=jax] [CORPUS=wikitext-2] [STEPS=50]"
+	@echo "make test   run every test and every notebook"
+	@echo "make lab    open the notebooks in JupyterLab"
+	@echo "make build  write and run the notebooks    [CHAPTER=bert] [BACKEND=jax]"
+	@echo "make bench  compare the speed with d2l's (needs WikiText-2)"
+	@echo "make setup  only install, into $(VENV)"
+
+setup: $(VENV)/installed
+
+$(VENV)/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[all]'
+	touch $@
+
+run: setup
+	$(BIN)/python -m d2lbert.run $(if $(CORPUS),--corpus '$(CORPUS)') $(if $(BACKEND),--backend $(BACKEND)) $(if $(STEPS),--steps $(STEPS))
+
+lab: setup
+	$(BIN)/jupyter lab notebooks
+
+build: setup
+	$(BIN)/python -m d2lbert.book build --jobs $(JOBS) $(if $(CHAPTER),--chapter $(CHAPTER)) $(if $(BACKEND),--backend $(BACKEND))
+
+test: setup .venv-numpy2/installed
+	$(BIN)/ruff check .
+	.venv-numpy2/bin/python -m pytest -o addopts= -q tests/test_mxnet_numpy.py
+	$(BIN)/python -m pytest -n $(JOBS)

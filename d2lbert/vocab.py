@@ -1,0 +1,107 @@
+"""Words and their numbers (d2l 9.2)."""
+
+from collections import Counter
+
+import numpy as np
+
+SPECIAL_TOKENS = ("<pad>", "<mask>", "<cls>", "<sep>", "<bos>", "<eos>")
+
+
+def tokenize(lines, token="word"):
+    """Split each line into words or characters.
+
+    Args:
+        lines: list of str.
+        token: 'word' (split at white space) or 'char'.
+
+    Returns:
+        A list with one list of tokens a line.
+
+    Raises:
+        ValueError: for another kind of token.
+    """
+    if token == "word":
+        return [line.split() for line in lines]
+    if token == "char":
+        return [list(line) for line in lines]
+    raise ValueError(f"unknown token type {token!r}: use 'word' or 'char'")
+
+
+class Vocab:
+    """A two-way table between tokens and ids.
+
+    Id 0 is `<unk>`, the reserved tokens follow, then the words of `tokens`
+    from the most to the least frequent. `idx_to_token` and `token_to_idx`
+    may be assigned, as d2l's programs do after `Vocab()`.
+
+    Args:
+        tokens: a list of tokens or a list of such lists.
+        min_freq: words seen less often are left out and read as `<unk>`.
+        reserved_tokens: tokens that get an id whether they occur or not.
+    """
+
+    def __init__(self, tokens=None, min_freq=0, reserved_tokens=None):
+        counts = Counter(_flat(tokens or []))
+        self.token_freqs = counts.most_common()
+        frequent = (t for t, n in self.token_freqs if n >= min_freq)
+        # dict.fromkeys keeps the first of equal keys: a corpus that itself
+        # holds `<unk>` or a reserved token does not get it twice.
+        self.idx_to_token = list(
+            dict.fromkeys(["<unk>", *(reserved_tokens or []), *frequent]))
+        self.token_to_idx = {t: i for i, t in enumerate(self.idx_to_token)}
+
+    @property
+    def unk(self):
+        """The id of `<unk>`."""
+        return 0
+
+    def __len__(self):
+        return len(self.idx_to_token)
+
+    def __getitem__(self, tokens):
+        """The id of a token, or the (nested) list of ids of a list.
+
+        Raises:
+            KeyError: for a special token, such as `<pad>`, that is not in
+                the vocabulary: read as `<unk>` it would go unnoticed.
+        """
+        if not isinstance(tokens, (list, tuple)):
+            return self._id(tokens)
+        if tokens and isinstance(tokens[0], (list, tuple)):
+            return [self[row] for row in tokens]
+        get = self.token_to_idx.get
+        ids = [get(token) for token in tokens]
+        if None not in ids:
+            return ids
+        return [self._id(t) if i is None else i for t, i in zip(tokens, ids)]
+
+    def _id(self, token):
+        if token not in self.token_to_idx and token in SPECIAL_TOKENS:
+            raise KeyError(
+                f"{token} is not in this vocabulary of {len(self)} tokens: "
+                f"build it with reserved_tokens=[{token!r}, …]")
+        return self.token_to_idx.get(token, self.unk)
+
+    def to_tokens(self, indices):
+        """The token of an id, or the list of tokens of a sequence of ids.
+
+        Raises:
+            IndexError: for an id outside 0 … len(vocab) - 1.
+        """
+        if np.ndim(indices) == 0:
+            return self._token(int(indices))
+        return [self.to_tokens(index) for index in indices]
+
+    def _token(self, index):
+        if not 0 <= index < len(self):
+            raise IndexError(f"token id {index} is outside the vocabulary "
+                             f"(0 to {len(self) - 1})")
+        return self.idx_to_token[index]
+
+
+def _flat(tokens):
+    for item in tokens:
+        if isinstance(item, (list, tuple)):
+            yield from item
+        else:
+            yield item
