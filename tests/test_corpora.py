@@ -1,0 +1,518 @@
+"""The hub and the corpora, against a web server on this machine."""
+
+import gzip
+import hashlib
+import io
+import os
+import subprocess
+import sys
+import tarfile
+import threading
+import types
+import zipfile
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+import requests
+
+from d2lbert import corpora, hub
+from d2lbert.corpora import load_corpus
+from d2lbert.vocab import Vocab
+
+REAL_DATA = os.environ.get("D2LBERT_DATA")
+DEAD = "http://127.0.0.1:9/x.bin"  # the discard port: nobody listens
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch, tmp_path):
+    """No data folder, an empty cache, no progress bar, no proxy."""
+    monkeypatch.delenv("D2LBERT_DATA", raising=False)
+    monkeypatch.setenv("D2LBERT_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("D2LBERT_BUILD", "1")
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.setattr(hub, "DATA_HUB", dict(hub.DATA_HUB))
+    monkeypatch.setattr(hub, "MIRRORS", {})
+
+
+class Site(BaseHTTPRequestHandler):
+    """Serves `server.pages`: path -> body, status, or (length, body).
+
+    A body shorter than its stated length is followed by silence until
+    `server.done` is set. Like some hosts it turns Python's own agents away.
+    """
+
+    def do_GET(self):
+        self.server.asked.append(self.path)
+        page = self.server.pages.get(self.path, 404)
+        agent = self.headers["User-Agent"].lower()
+        if agent.startswith(("python-urllib", "python-requests")):
+            page = 403
+        if isinstance(page, int):
+            self.send_error(page)
+            return
+        length, body = page if isinstance(page, tuple) else (len(page), page)
+        self.send_response(200)
+        self.send_header("Content-Length", str(length))
+        self.end_headers()
+        self.wfile.write(body)
+        self.server.sent.set()
+        if length > len(body) and not self.path.startswith("/cut"):
+            self.server.done.wait(10)
+
+    def log_message(self, *args):
+        pass
+
+
+@pytest.fixture
+def site():
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Site)
+    server.pages, server.asked = {}, []
+    server.sent, server.done = threading.Event(), threading.Event()
+    server.url = f"http://127.0.0.1:{server.server_port}"
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+    thread.start()
+    yield server
+    server.done.set()
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def sha1(data):
+    return hashlib.sha1(data).hexdigest()
+
+
+def zipped(members):
+    """Bytes of a zip: name -> bytes, or (bytes, Unix mode)."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as file:
+        for name, data in members.items():
+            data, mode = data if isinstance(data, tuple) else (data, 0o100644)
+            info = zipfile.ZipInfo(name)
+            info.external_attr = mode << 16
+            file.writestr(info, data, zipfile.ZIP_DEFLATED)
+    return buffer.getvalue()
+
+
+def tarred(members, mode="w:gz"):
+    """Bytes of a tar: name -> bytes, or (type, link target)."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode=mode) as file:
+        for name, data in members.items():
+            info = tarfile.TarInfo(name)
+            if isinstance(data, tuple):
+                info.type, info.linkname = data
+                data = b""
+            info.size = len(data)
+            file.addfile(info, io.BytesIO(data))
+    return buffer.getvalue()
+
+
+def names_in(folder):
+    return sorted(str(p.relative_to(folder)) for p in folder.rglob("*"))
+
+
+# Downloads
+
+def test_a_file_is_fetched_once_and_kept(site, tmp_path):
+    site.pages["/a/x.bin"] = b"some data"
+    hub.DATA_HUB["x"] = (site.url + "/a/x.bin", sha1(b"some data"))
+    paths = {hub.download("x", tmp_path / "data") for _ in range(2)}
+    assert paths == {str(tmp_path / "data" / "x.bin")}
+    assert Path(*paths).read_bytes() == b"some data"
+    assert site.asked == ["/a/x.bin"]
+
+
+def test_an_address_may_stand_in_for_a_name(site, tmp_path):
+    site.pages |= {"/x.bin": b"some data", "/x.bin?raw=1": b"some data"}
+    path = hub.download(site.url + "/x.bin?raw=1", tmp_path)
+    assert path == str(tmp_path / "x.bin")
+    with pytest.raises(hub.DownloadError, match="SHA-1"):
+        hub.download(site.url + "/x.bin", tmp_path, sha1(b"other data"))
+
+
+def test_python_agents_are_refused_but_not_ours(site, tmp_path):
+    site.pages["/x.bin"] = b"x"
+    assert requests.get(site.url + "/x.bin").status_code == 403
+    assert hub.download(site.url + "/x.bin", tmp_path)
+
+
+def test_mirrors_are_tried_in_order(site, tmp_path):
+    site.pages |= {"/1/x": 500, "/2/x": b"changed", "/3/x": b"x", "/4/x": 500}
+    urls = tuple(f"{site.url}/{i}/x" for i in range(5))
+    hub.DATA_HUB["x"] = (urls, sha1(b"x"))
+    assert Path(hub.download("x", tmp_path)).read_bytes() == b"x"
+    assert site.asked == ["/0/x", "/1/x", "/2/x", "/3/x"]
+
+
+def test_a_program_that_names_a_dead_address_gets_the_mirror(
+        site, tmp_path, monkeypatch):
+    site.pages["/x.bin"] = b"x"
+    monkeypatch.setattr(hub, "MIRRORS", {sha1(b"x"): (site.url + "/x.bin",)})
+    hub.DATA_HUB["x"] = (DEAD, sha1(b"x"))
+    assert Path(hub.download("x", tmp_path)).read_bytes() == b"x"
+
+
+def test_each_failure_is_named_and_nothing_is_left(
+        site, tmp_path, monkeypatch):
+    monkeypatch.setattr(hub, "TIMEOUT", 0.3)
+    site.pages |= {"/broken/x.bin": 500, "/changed/x.bin": b"changed",
+                   "/cut/x.bin": (1000, b"so"), "/slow/x.bin": (9, b"")}
+    reasons = {"/gone": "HTTP status 404", "/broken": "HTTP status 500",
+               "/changed": "its SHA-1 is wrong", "/cut": "broken off",
+               "/slow": "no answer in 0.3 s"}
+    urls = [f"{site.url}{page}/x.bin" for page in reasons] + [DEAD]
+    hub.DATA_HUB["x"] = (urls, sha1(b"x"))
+    with pytest.raises(hub.DownloadError) as caught:
+        hub.download("x", tmp_path / "data")
+    message = str(caught.value)
+    for url, reason in zip(urls, [*reasons.values(), "no connection"]):
+        assert f"{url} ({reason})" in message
+    assert "set D2LBERT_DATA to a folder that holds x.bin" in message
+    assert str(tmp_path / "data") in message
+    assert names_in(tmp_path) == ["data"]
+
+
+def test_a_cut_download_without_a_hash_is_not_kept(site, tmp_path):
+    site.pages["/cut/x.bin"] = (1000, b"so far")
+    with pytest.raises(hub.DownloadError, match="broken off"):
+        hub.download(site.url + "/cut/x.bin", tmp_path)
+    assert names_in(tmp_path) == []
+
+
+def test_a_killed_download_is_not_trusted(site, tmp_path):
+    site.pages["/x.bin"] = (1000, b"so far")
+    url = site.url + "/x.bin"
+    program = ("import sys; from d2lbert import hub; "
+               "hub.download(*sys.argv[1:])")
+    process = subprocess.Popen(
+        [sys.executable, "-c", program, url, str(tmp_path)],
+        stderr=subprocess.PIPE)
+    assert site.sent.wait(30)
+    process.kill()
+    assert process.communicate()[1] == b""  # quiet under D2LBERT_BUILD
+    assert not (tmp_path / "x.bin").exists()
+    site.pages["/x.bin"] = b"the whole"
+    assert Path(hub.download(url, tmp_path)).read_bytes() == b"the whole"
+
+
+def test_a_cached_file_with_a_wrong_hash_is_fetched_again(site, tmp_path):
+    site.pages["/x.bin"] = b"right"
+    (tmp_path / "x.bin").write_bytes(b"wrong")
+    path = hub.download(site.url + "/x.bin", tmp_path, sha1(b"right"))
+    assert Path(path).read_bytes() == b"right"
+
+
+def test_the_data_folder_comes_first(site, tmp_path, monkeypatch):
+    monkeypatch.setenv("D2LBERT_DATA", str(tmp_path))
+    (tmp_path / "x.bin").write_bytes(b"mine")
+    hub.DATA_HUB["x"] = (site.url + "/x.bin", sha1(b"theirs"))
+    assert hub.download("x", "elsewhere") == str(tmp_path / "x.bin")
+    assert site.asked == []
+
+
+def test_progress_is_shown_to_people_only(
+        site, tmp_path, monkeypatch, capsys):
+    site.pages |= {"/1.bin": b"x", "/2.bin": b"x"}
+    hub.download(site.url + "/1.bin", tmp_path)
+    assert capsys.readouterr() == ("", "")
+    monkeypatch.delenv("D2LBERT_BUILD")
+    hub.download(site.url + "/2.bin", tmp_path)
+    assert "100%" in capsys.readouterr().err
+
+
+def test_an_unknown_name_is_an_error_that_lists_the_known():
+    with pytest.raises(ValueError, match="'wikitext2'.*wikitext-2, SNLI"):
+        hub.download("wikitext2")
+
+
+# Archives
+
+def offer(site, fname, archive, with_hash=True):
+    site.pages["/" + fname] = archive
+    hub.DATA_HUB["x"] = (f"{site.url}/{fname}",
+                         sha1(archive) if with_hash else None)
+
+
+@pytest.mark.parametrize("fname, pack", [
+    ("x.zip", zipped), ("x.tar.gz", tarred), ("x.tgz", tarred),
+    ("x.tar", lambda members: tarred(members, "w"))])
+def test_an_archive_is_unpacked_once(site, tmp_path, fname, pack):
+    offer(site, fname, pack({"x/a": b"a", "x/y/b": b"b", "other": b"o"}))
+    folder = hub.download_extract("x", data_dir=tmp_path)
+    assert folder == str(tmp_path / "x")
+    assert names_in(tmp_path) == sorted([fname, "x", "x/a", "x/y", "x/y/b"])
+    assert (tmp_path / "x" / "y" / "b").read_bytes() == b"b"
+    (tmp_path / "x" / "a").write_bytes(b"edited")
+    (tmp_path / fname).unlink()
+    hub.download_extract("x", data_dir=tmp_path)
+    assert (tmp_path / "x" / "a").read_bytes() == b"edited"
+    assert len(site.asked) == 1
+
+
+def test_a_folder_in_the_archive_can_be_named(site, tmp_path):
+    offer(site, "x-v1.zip", zipped({"x/": b"", "x/a": b"a"}))
+    path = hub.download_extract("x", "x", tmp_path)
+    assert path == str(tmp_path / "x")
+    with pytest.raises(hub.ArchiveError, match=r"no folder 'z', only \['x'"):
+        hub.download_extract("x", "z", tmp_path)
+
+
+LINK = 0o120777
+OUT = "../../evil"
+HOSTILE = {
+    "zip slip": zipped({"x/../../evil": b"!"}),
+    "zip absolute": zipped({"/evil": b"!"}),
+    "zip drive": zipped({"C:/evil": b"!"}),
+    "zip backslash": zipped({"x\\..\\..\\evil": b"!"}),
+    "zip link": zipped({"x/link": (b"../..", LINK), "x/link/evil": b"!"}),
+    "tar slip": tarred({"x/../../evil": b"!"}),
+    "tar absolute": tarred({"/evil": b"!"}),
+    "tar link": tarred({"x/link": (tarfile.SYMTYPE, "../.."),
+                        "x/link/evil": b"!"}),
+    "tar hard link": tarred({"x/link": (tarfile.LNKTYPE, OUT)}),
+    "tar device": tarred({"x/null": (tarfile.CHRTYPE, "")}),
+    "tar pipe": tarred({"x/pipe": (tarfile.FIFOTYPE, "")}),
+}
+
+
+@pytest.mark.parametrize("case", HOSTILE)
+def test_a_hostile_archive_is_refused(site, tmp_path, case):
+    fname = "x.zip" if case.startswith("zip") else "x.tar.gz"
+    offer(site, fname, HOSTILE[case])
+    with pytest.raises(hub.ArchiveError, match="link, a device or a path"):
+        hub.download_extract("x", data_dir=tmp_path / "a" / "b")
+    assert names_in(tmp_path) == ["a", "a/b", f"a/b/{fname}"]
+
+
+@pytest.mark.parametrize("fname, pack",
+                         [("x.zip", zipped), ("x.tar.gz", tarred)])
+def test_an_archive_has_limits(site, tmp_path, monkeypatch, fname, pack):
+    offer(site, fname, pack({"x/1": bytes(600), "x/2": bytes(600)}))
+    monkeypatch.setattr(hub, "MAX_BYTES", 1199)
+    with pytest.raises(hub.ArchiveError, match="more than 1199 bytes"):
+        hub.download_extract("x", data_dir=tmp_path)
+    monkeypatch.setattr(hub, "MAX_BYTES", 1200)
+    monkeypatch.setattr(hub, "MAX_MEMBERS", 1)
+    with pytest.raises(hub.ArchiveError, match="more than 1 members"):
+        hub.download_extract("x", data_dir=tmp_path)
+    assert names_in(tmp_path) == [fname]
+    monkeypatch.setattr(hub, "MAX_MEMBERS", 2)
+    assert hub.download_extract("x", data_dir=tmp_path)
+
+
+def flip(data, index):
+    """The bytes with one of them changed."""
+    data = bytearray(data)
+    data[index] ^= 0xFF
+    return bytes(data)
+
+
+MEMBERS = {"x/1": os.urandom(2000), "x/2": os.urandom(2000)}
+DAMAGED = {
+    "cut.zip": zipped(MEMBERS)[:-30],
+    "flipped.zip": flip(zipped(MEMBERS), 100),
+    "page.zip": b"<html>not found</html>",
+    "cut.tar.gz": tarred(MEMBERS)[:-30],
+    "flipped.tar.gz": flip(tarred(MEMBERS), -100),
+    # The second header is broken, which tarfile takes for the end.
+    "header.tar.gz": flip(gzip.compress(flip(tarred(MEMBERS, "w"), 2600)), -8),
+    "cut.tar": tarred(MEMBERS, "w")[:1000],
+    "page.tar.gz": b"<html>not found</html>",
+}
+
+
+@pytest.mark.parametrize("fname", DAMAGED)
+def test_a_damaged_archive_is_an_error(site, tmp_path, fname):
+    offer(site, fname, DAMAGED[fname], with_hash=False)
+    with pytest.raises(hub.ArchiveError, match="delete or replace it"):
+        hub.download_extract("x", "x", tmp_path)
+    assert names_in(tmp_path) == [fname]
+
+
+def test_two_at_once_leave_one_whole_folder(site, tmp_path, monkeypatch):
+    offer(site, "x.zip", zipped({"x/a": b"a"}))
+    move = os.replace
+
+    def move_second(source, target):
+        """Another process moves its folder just before."""
+        (target / "theirs").mkdir(parents=True)
+        move(source, target)
+
+    monkeypatch.setattr(hub.os, "replace", move_second)
+    assert hub.download_extract("x", data_dir=tmp_path)
+    assert names_in(tmp_path) == ["x", "x.zip", "x/theirs"]
+
+
+# Corpora
+
+TRAIN = """
+ = Crane = \n \n A crane is flying . It is a Bird . \n
+ The crane driver came . \n
+ One <unk> more . And another . The third \n"""
+VALID = " Held out . Also this . \n \n"
+FILES = {"wikitext-2/wiki.train.tokens": TRAIN.encode(),
+         "wikitext-2/wiki.valid.tokens": VALID.encode()}
+PARAGRAPHS = [
+    [["a", "crane", "is", "flying"], ["it", "is", "a", "bird", "."]],
+    [["the", "crane", "driver", "came", "."]],
+    [["one", "<unk>", "more"], ["and", "another"], ["the", "third"]],
+]
+
+
+@pytest.fixture
+def small_wikitext(monkeypatch):
+    monkeypatch.setattr(corpora, "WIKITEXT2_SIZE", {
+        "wiki.train.tokens": (8, 35), "wiki.valid.tokens": (2, 8)})
+    return zipped(FILES)
+
+
+def test_wikitext_is_downloaded_into_the_cache(
+        site, small_wikitext, tmp_path):
+    site.pages["/wikitext-2-v1.zip"] = small_wikitext
+    hub.DATA_HUB["wikitext-2"] = (
+        ("http://127.0.0.1:9/wikitext-2-v1.zip",
+         site.url + "/wikitext-2-v1.zip"), sha1(small_wikitext))
+    for _ in range(2):
+        corpus = load_corpus()
+    assert corpus.name == "wikitext-2"
+    assert corpus.train == PARAGRAPHS
+    assert corpus.held_out == [[["held", "out"], ["also", "this", "."]]]
+    assert len(site.asked) == 1
+    assert (tmp_path / "cache" / "wikitext-2").is_dir()
+
+
+@pytest.mark.parametrize("unpacked", [False, True])
+def test_wikitext_from_the_data_folder(
+        tmp_path, monkeypatch, small_wikitext, unpacked):
+    data = tmp_path / "data"
+    data.mkdir()
+    (data / "wikitext-2-v1.zip").write_bytes(small_wikitext)
+    if unpacked:
+        zipfile.ZipFile(io.BytesIO(small_wikitext)).extractall(data)
+        (data / "wikitext-2-v1.zip").write_bytes(b"never opened")
+    before = names_in(data)
+    monkeypatch.setenv("D2LBERT_DATA", str(data))
+    assert load_corpus("wikitext-2").train == PARAGRAPHS
+    assert names_in(data) == before
+
+
+def test_another_archive_in_the_data_folder_is_another_corpus(
+        tmp_path, monkeypatch, small_wikitext):
+    monkeypatch.setenv("D2LBERT_DATA", str(tmp_path))
+    archive = tmp_path / "wikitext-2-v1.zip"
+    archive.write_bytes(small_wikitext)
+    load_corpus()
+    archive.write_bytes(zipped(FILES | {
+        "wikitext-2/wiki.train.tokens": TRAIN.replace("A", "The").encode()}))
+    assert load_corpus().train[0][0][0] == "the"
+
+
+def test_other_content_under_wikitexts_name_is_an_error(
+        tmp_path, monkeypatch):
+    monkeypatch.setenv("D2LBERT_DATA", str(tmp_path))
+    (tmp_path / "wikitext-2-v1.zip").write_bytes(zipped(FILES))
+    with pytest.raises(ValueError) as caught:
+        load_corpus()
+    for text in ("8 lines", "35 tokens", "36,718", "2,088,628"):
+        assert text in str(caught.value)
+
+
+def test_missing_part_of_wikitext(tmp_path, monkeypatch):
+    (tmp_path / "wikitext-2").mkdir()
+    monkeypatch.setenv("D2LBERT_DATA", str(tmp_path))
+    with pytest.raises(FileNotFoundError, match="wiki.train.tokens"):
+        load_corpus()
+
+
+def test_without_network_the_way_out_is_named(tmp_path, monkeypatch):
+    monkeypatch.setenv("D2LBERT_DATA", str(tmp_path))
+    urls = tuple(f"http://127.0.0.1:9/{i}/wikitext-2-v1.zip" for i in (1, 2))
+    hub.DATA_HUB["wikitext-2"] = (urls, None)
+    with pytest.raises(hub.DownloadError) as caught:
+        load_corpus()
+    for text in (str(tmp_path), *urls, "corpus='mini-wiki'"):
+        assert text in str(caught.value)
+
+
+def test_the_real_wikitext(monkeypatch):
+    if not (REAL_DATA and any(
+            Path(REAL_DATA, name).exists()
+            for name in ("wikitext-2", "wikitext-2-v1.zip"))):
+        pytest.skip("D2LBERT_DATA names no folder with WikiText-2")
+    monkeypatch.setenv("D2LBERT_DATA", REAL_DATA)
+    corpus = load_corpus("wikitext-2")
+    assert len(corpus.train) == 15_496
+    sentences = [s for paragraph in corpus.train for s in paragraph]
+    assert all(sentences)
+    vocab = Vocab(sentences, min_freq=5,
+                  reserved_tokens=["<pad>", "<mask>", "<cls>", "<sep>"])
+    assert len(vocab) == 20_256
+
+
+def write(path, lines, **kwargs):
+    path.write_text("".join(lines), encoding="utf-8", **kwargs)
+    return path
+
+
+def test_the_end_of_a_text_file_is_held_out(tmp_path):
+    lines = [f"Line {i} . It ends .\n" for i in range(100)]
+    path = write(tmp_path / "my.txt", ["one sentence . \n", "title\n", *lines])
+    corpus = load_corpus(path)
+    assert corpus.train[0] == [["line", "0"], ["it", "ends", "."]]
+    assert [p[0][1] for p in corpus.held_out] == [
+        str(i) for i in range(95, 100)]
+    assert len(corpus.train) == 95
+    assert load_corpus(str(path)) == corpus
+
+
+def test_a_few_paragraphs_are_enough_and_signs_are_read_as_utf_8(tmp_path):
+    lines = ["\ufeff", *["Été . Ünd .  . so\r\n"] * 4]
+    path = write(tmp_path / "my.tokens", lines)
+    corpus = load_corpus(path)
+    assert corpus.train == corpus.held_out == [[["été"], ["ünd"], ["so"]]] * 2
+
+
+@pytest.mark.parametrize("content, message", [
+    (b"", "has 0 paragraphs"),
+    (b"a . b\n" * 3 + b"c . \n" * 9, "has 3 paragraphs"),
+    (b"Ordinary text. Of two.\n" * 9, "has 0 paragraphs"),
+    ("a . b\n\nc . é\n".encode("latin-1"), "line 3 of .* is not UTF-8"),
+    ("a . b\n".encode("utf-16"), "line 1 of .* is not UTF-8")])
+def test_a_text_that_cannot_be_used(tmp_path, content, message):
+    path = tmp_path / "my.txt"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=message):
+        load_corpus(path)
+
+
+def test_a_missing_file_and_an_unknown_name(tmp_path):
+    for path in (tmp_path / "no.txt", str(tmp_path), "no.tokens"):
+        with pytest.raises(FileNotFoundError, match="there is no file"):
+            load_corpus(path)
+    with pytest.raises(ValueError, match="'mini_wiki'.*'mini-wiki'.*path"):
+        load_corpus("mini_wiki")
+
+
+def test_mini_wiki_holds_out_what_was_not_seen(monkeypatch):
+    def mini_wiki(num_paragraphs, seed):
+        """Paragraphs 0, 1, 2 … for seed 0, and 3, 4, 5 … for seed 1."""
+        return [types.SimpleNamespace(sentences=[["a"], [str(i)]])
+                for i in range(3 * seed, 3 * seed + num_paragraphs)]
+
+    fake = types.SimpleNamespace(mini_wiki=mini_wiki)
+    monkeypatch.setitem(sys.modules, "d2lbert.miniwiki", fake)
+    monkeypatch.setattr(corpora, "TRAIN_PARAGRAPHS", 5)
+    monkeypatch.setattr(corpora, "HELD_OUT_PARAGRAPHS", 4)
+    corpus = load_corpus("mini-wiki")
+    assert [p[1][0] for p in corpus.train] == ["0", "1", "2", "3", "4"]
+    assert [p[1][0] for p in corpus.held_out] == ["5", "6"]
+
+
+def test_the_bundled_mini_wiki_needs_no_network():
+    corpus = load_corpus("mini-wiki")
+    assert len(corpus.train) == corpora.TRAIN_PARAGRAPHS
+    assert len(corpus.held_out) > corpora.HELD_OUT_PARAGRAPHS // 2
+    for paragraph in corpus.train + corpus.held_out:
+        assert len(paragraph) >= 2 and all(paragraph)
