@@ -1,0 +1,161 @@
+"""One checkpoint format for three backends: {name: array} in safetensors.
+
+Names and orientation are those of d2l's PyTorch model. The tables below say,
+as data, what the same tensors are called in Flax and in Gluon.
+"""
+
+import os
+import re
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+
+# d2l's PyTorch name -> Flax path. A kernel is a transposed weight.
+FLAX_NAMES = (
+    (r"encoder\.(token|segment)_embedding\.weight",
+     r"encoder/\1_embedding/embedding"),
+    (r"encoder\.pos_embedding", r"encoder/pos_embedding"),
+    (r"encoder\.blks\.(\d+)\.(.*)\.ln\.weight",
+     r"encoder/blks_\1/\2/LayerNorm_0/scale"),
+    (r"encoder\.blks\.(\d+)\.(.*)\.ln\.bias",
+     r"encoder/blks_\1/\2/LayerNorm_0/bias"),
+    (r"encoder\.blks\.(\d+)\.(attention|ffn)\.(\w+)\.weight",
+     r"encoder/blks_\1/\2/\3/kernel"),
+    (r"encoder\.blks\.(\d+)\.(attention|ffn)\.(\w+)\.bias",
+     r"encoder/blks_\1/\2/\3/bias"),
+    (r"hidden\.0\.weight", r"hidden/kernel"),
+    (r"hidden\.0\.bias", r"hidden/bias"),
+    (r"mlm\.mlp\.2\.weight", r"mlm/mlp/layers_2/scale"),
+    (r"mlm\.mlp\.(\d)\.weight", r"mlm/mlp/layers_\1/kernel"),
+    (r"mlm\.mlp\.(\d)\.bias", r"mlm/mlp/layers_\1/bias"),
+    (r"nsp\.output\.weight", r"nsp/output/kernel"),
+    (r"nsp\.output\.bias", r"nsp/output/bias"),
+)
+
+# d2l's PyTorch name -> Gluon structured name, as in `save_parameters`.
+GLUON_NAMES = (
+    (r"(encoder\.blks\.\d+\..*\.ln)\.weight", r"\1.gamma"),
+    (r"(encoder\.blks\.\d+\..*\.ln)\.bias", r"\1.beta"),
+    (r"hidden\.0\.(weight|bias)", r"hidden.\1"),
+    # Gluon's first Dense holds its ReLU, so that the later layers move up.
+    (r"mlm\.mlp\.2\.weight", r"mlm.mlp.1.gamma"),
+    (r"mlm\.mlp\.2\.bias", r"mlm.mlp.1.beta"),
+    (r"mlm\.mlp\.3\.(weight|bias)", r"mlm.mlp.2.\1"),
+    (r"(.*)", r"\1"),
+)
+
+
+class CheckpointError(ValueError):
+    """A checkpoint that cannot be read or does not fit the model."""
+
+
+def rename(name, table):
+    """The name that a table gives to a tensor of d2l's PyTorch model.
+
+    Raises:
+        CheckpointError: if no line of the table fits.
+    """
+    for pattern, target in table:
+        if re.fullmatch(pattern, name):
+            return re.sub(f"^{pattern}$", target, name)
+    raise CheckpointError(f"no tensor of BERT is called {name!r}")
+
+
+def bert_shapes(vocab_size, num_hiddens, ffn_num_hiddens, num_heads,
+                num_blks, dropout=0.0, max_len=1000):
+    """{name: shape} of a `BERTModel` built with the same arguments."""
+    H, F = num_hiddens, ffn_num_hiddens
+
+    def dense(name, outputs, inputs=H):
+        return {f"{name}.weight": (outputs, inputs),
+                f"{name}.bias": (outputs,)}
+
+    def norm(name):
+        return {f"{name}.weight": (H,), f"{name}.bias": (H,)}
+
+    shapes = {"encoder.token_embedding.weight": (vocab_size, H),
+              "encoder.segment_embedding.weight": (2, H),
+              "encoder.pos_embedding": (1, max_len, H)}
+    for blk in (f"encoder.blks.{i}" for i in range(num_blks)):
+        for projection in "qkvo":
+            shapes |= dense(f"{blk}.attention.W_{projection}", H)
+        shapes |= norm(f"{blk}.addnorm1.ln")
+        shapes |= dense(f"{blk}.ffn.dense1", F)
+        shapes |= dense(f"{blk}.ffn.dense2", H, F)
+        shapes |= norm(f"{blk}.addnorm2.ln")
+    return (shapes | dense("hidden.0", H) | dense("mlm.mlp.0", H)
+            | norm("mlm.mlp.2") | dense("mlm.mlp.3", vocab_size)
+            | dense("nsp.output", 2))
+
+
+def initial_params(shapes, seed=0):
+    """The initial weights that all backends use, from a seed.
+
+    Matrices and embeddings from N(0, 0.02), biases 0, layer norms the
+    identity (Google's BERT code).
+
+    Args:
+        shapes: {name: shape}, see `bert_shapes`.
+
+    Returns:
+        {name: float32 array}.
+    """
+    rng = np.random.default_rng(seed)
+
+    def initial(name, shape):
+        if len(shape) > 1:
+            return rng.normal(0, 0.02, shape).astype(np.float32)
+        is_scale = name.endswith(".weight")
+        return np.full(shape, is_scale, np.float32)
+
+    return {name: initial(name, shape) for name, shape in shapes.items()}
+
+
+def check_params(params, shapes):
+    """Raise CheckpointError unless names and shapes agree, naming them all.
+
+    Args:
+        params: {name: array} as read; shapes: {name: shape} as expected.
+    """
+    problems = [f"{name} is missing" for name in shapes if name not in params]
+    problems += [f"{name} is not part of the model"
+                 for name in params if name not in shapes]
+    problems += [
+        f"{name} has shape {tuple(params[name].shape)}, "
+        f"the model's is {tuple(shape)}"
+        for name, shape in shapes.items()
+        if name in params and tuple(params[name].shape) != tuple(shape)]
+    if problems:
+        raise CheckpointError(
+            "the checkpoint does not fit the model: " + "; ".join(problems))
+
+
+def save_params(path, params):
+    """Write {name: array} as safetensors, whole or not at all."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    params = {k: np.ascontiguousarray(v) for k, v in params.items()}
+    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+        draft = Path(folder) / path.name
+        save_file(params, draft)
+        os.replace(draft, path)
+
+
+def load_params(path):
+    """Read {name: array} from a safetensors file.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        CheckpointError: if it is not a whole safetensors file.
+    """
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"there is no checkpoint {path}")
+    try:
+        return load_file(path)
+    except SafetensorError as error:
+        raise CheckpointError(
+            f"{path} is not a whole safetensors file ({error}): write it "
+            "again with save_params") from error

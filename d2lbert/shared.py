@@ -1,0 +1,11 @@
+"""The names that every backend re-exports: `from d2lbert import torch as d2l`.
+"""
+
+from d2lbert.checkpoint import (
+    CheckpointError, bert_shapes, initial_params, load_params, save_params)
+from d2lbert.corpora import load_corpus
+from d2lbert.hub import (
+    DATA_HUB, DATA_URL, download, download_extract)
+from d2lbert.plotting import Accumulator, Animator, Timer
+from d2lbert.pretraining import get_tokens_and_segments
+from d2lbert.vocab import Vocab, tokenize

@@ -1,0 +1,19 @@
+"""BERT in PyTorch: `from d2lbert import torch as d2l`."""
+
+try:
+    import torch as _torch
+except ImportError as error:
+    raise ImportError("d2lbert.torch needs PyTorch: "
+                      "pip install 'd2lbert[torch]'") from error
+
+from d2lbert.shared import *
+from d2lbert.torch.checkpoint import (
+    export_params, import_params, load_checkpoint, save_checkpoint)
+from d2lbert.torch.data import (
+    get_dataloader_workers, load_data_wiki, load_held_out_wiki, to_tensors)
+from d2lbert.torch.model import (
+    AddNorm, BERTEncoder, BERTModel, MaskLM, MultiHeadAttention,
+    NextSentencePred, PositionWiseFFN, TransformerEncoderBlock)
+from d2lbert.torch.train import (
+    _get_batch_loss_bert, cross_entropy, encode, evaluate_bert,
+    get_bert_encoding, train_bert, try_all_gpus, try_gpu)

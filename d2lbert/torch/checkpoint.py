@@ -1,0 +1,38 @@
+"""A PyTorch model's weights in and out of the shared checkpoint format."""
+
+import torch
+
+from d2lbert.checkpoint import check_params, load_params, save_params
+
+
+def export_params(net):
+    """The weights of net as {name: array}, copied to the host."""
+    return {name: tensor.detach().cpu().numpy().copy()
+            for name, tensor in net.state_dict().items()}
+
+
+def import_params(net, params):
+    """Put {name: array} into net.
+
+    Raises:
+        CheckpointError: naming every tensor that does not fit; net is then
+            unchanged.
+    """
+    state = net.state_dict()
+    check_params(params, {name: t.shape for name, t in state.items()})
+    net.load_state_dict(
+        {name: torch.from_numpy(a.copy()) for name, a in params.items()})
+
+
+def save_checkpoint(net, path):
+    """Write the weights of net as safetensors, for any backend."""
+    save_params(path, export_params(net))
+
+
+def load_checkpoint(net, path):
+    """Read weights that any backend saved into net.
+
+    Raises:
+        CheckpointError: for a damaged file or one of another shape.
+    """
+    import_params(net, load_params(path))

@@ -1,0 +1,204 @@
+"""BERT in PyTorch, in d2l's names (d2l 15.8; Devlin et al., 2019).
+
+B = batch size, L = sequence length, H = num_hiddens, P = number of
+prediction slots, V = vocab_size.
+"""
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from d2lbert.checks import check_heads, check_ids, check_length
+
+
+def init_weights(module):
+    """N(0, 0.02) for every matrix, 0 for biases (Google's BERT code)."""
+    if isinstance(module, (nn.Linear, nn.Embedding)):
+        nn.init.normal_(module.weight, std=0.02)
+    if isinstance(module, nn.Linear):
+        nn.init.zeros_(module.bias)
+
+
+class MultiHeadAttention(nn.Module):
+    """Scaled dot-product attention in num_heads subspaces (d2l 11.5)."""
+
+    def __init__(self, num_hiddens, num_heads, dropout):
+        super().__init__()
+        check_heads(num_hiddens, num_heads)
+        self.num_heads, self.dropout = num_heads, dropout
+        self.W_q = nn.Linear(num_hiddens, num_hiddens)
+        self.W_k = nn.Linear(num_hiddens, num_hiddens)
+        self.W_v = nn.Linear(num_hiddens, num_hiddens)
+        self.W_o = nn.Linear(num_hiddens, num_hiddens)
+
+    def forward(self, queries, keys, values, valid_lens):
+        """(B, L, H) three times, (B,) or None -> (B, L, H)."""
+        mask = None
+        if valid_lens is not None:
+            columns = torch.arange(keys.shape[1], device=keys.device)
+            mask = (columns < valid_lens[:, None])[:, None, None]
+        out = F.scaled_dot_product_attention(
+            self.split(self.W_q(queries)), self.split(self.W_k(keys)),
+            self.split(self.W_v(values)), attn_mask=mask,
+            dropout_p=self.dropout if self.training else 0.0)
+        return self.W_o(out.transpose(1, 2).flatten(2))
+
+    def split(self, X):
+        """(B, L, H) -> (B, num_heads, L, H / num_heads)."""
+        return X.unflatten(-1, (self.num_heads, -1)).transpose(1, 2)
+
+
+class AddNorm(nn.Module):
+    """Residual connection, then layer normalisation (d2l 11.7.3)."""
+
+    def __init__(self, norm_shape, dropout):
+        super().__init__()
+        self.dropout = nn.Dropout(dropout)
+        self.ln = nn.LayerNorm(norm_shape, eps=1e-5)
+
+    def forward(self, X, Y):
+        """LayerNorm(X + dropout(Y)), all (B, L, H)."""
+        return self.ln(X + self.dropout(Y))
+
+
+class PositionWiseFFN(nn.Module):
+    """The same two-layer network at every position (d2l 11.7.2)."""
+
+    def __init__(self, ffn_num_hiddens, ffn_num_outputs):
+        super().__init__()
+        self.dense1 = nn.Linear(ffn_num_outputs, ffn_num_hiddens)
+        self.dense2 = nn.Linear(ffn_num_hiddens, ffn_num_outputs)
+
+    def forward(self, X):
+        """(B, L, H) -> (B, L, H)."""
+        return self.dense2(F.relu(self.dense1(X)))
+
+
+class TransformerEncoderBlock(nn.Module):
+    """Attention and feed-forward, each followed by add & norm (d2l 11.7)."""
+
+    def __init__(self, num_hiddens, ffn_num_hiddens, num_heads, dropout):
+        super().__init__()
+        self.attention = MultiHeadAttention(num_hiddens, num_heads, dropout)
+        self.addnorm1 = AddNorm(num_hiddens, dropout)
+        self.ffn = PositionWiseFFN(ffn_num_hiddens, num_hiddens)
+        self.addnorm2 = AddNorm(num_hiddens, dropout)
+
+    def forward(self, X, valid_lens):
+        """(B, L, H), (B,) or None -> (B, L, H)."""
+        Y = self.addnorm1(X, self.attention(X, X, X, valid_lens))
+        return self.addnorm2(Y, self.ffn(Y))
+
+
+class BERTEncoder(nn.Module):
+    """BERT encoder."""
+
+    def __init__(self, vocab_size, num_hiddens, ffn_num_hiddens, num_heads,
+                 num_blks, dropout, max_len=1000):
+        super().__init__()
+        self.vocab_size, self.max_len = vocab_size, max_len
+        self.token_embedding = nn.Embedding(vocab_size, num_hiddens)
+        self.segment_embedding = nn.Embedding(2, num_hiddens)
+        # One learned vector a position, added to every sequence
+        self.pos_embedding = nn.Parameter(
+            0.02 * torch.randn(1, max_len, num_hiddens))
+        self.blks = nn.Sequential(*(
+            TransformerEncoderBlock(
+                num_hiddens, ffn_num_hiddens, num_heads, dropout)
+            for _ in range(num_blks)))
+        self.apply(init_weights)
+
+    def forward(self, tokens, segments, valid_lens):
+        """Token ids (B, L), segment ids (B, L), (B,) or None -> (B, L, H).
+
+        Raises:
+            ValueError: L > max_len, or a token id outside the vocabulary.
+        """
+        check_length(tokens.shape[1], self.max_len)
+        if tokens.device.type == "cpu":  # elsewhere it would make us wait
+            check_ids(tokens, self.vocab_size)
+        X = self.token_embedding(tokens) + self.segment_embedding(segments)
+        X = X + self.pos_embedding[:, :X.shape[1]]
+        for blk in self.blks:
+            X = blk(X, valid_lens)
+        return X
+
+
+class MaskLM(nn.Module):
+    """The masked language model task of BERT."""
+
+    def __init__(self, vocab_size, num_hiddens):
+        super().__init__()
+        self.mlp = nn.Sequential(
+            nn.Linear(num_hiddens, num_hiddens), nn.ReLU(),
+            nn.LayerNorm(num_hiddens, eps=1e-5),
+            nn.Linear(num_hiddens, vocab_size))
+        self.apply(init_weights)
+
+    def forward(self, X, pred_positions):
+        """Encodings (B, L, H), positions (B, P) -> logits (B, P, V)."""
+        rows = torch.arange(X.shape[0], device=X.device)[:, None]
+        return self.mlp(X[rows, pred_positions])
+
+
+class LazyOutput(nn.LazyLinear):
+    """A linear layer that learns its input size from its first input."""
+
+    def reset_parameters(self):
+        if not self.has_uninitialized_params():
+            init_weights(self)
+
+
+class NextSentencePred(nn.Module):
+    """The next sentence prediction task of BERT.
+
+    Without num_hiddens, as in d2l, the first input decides it.
+    """
+
+    def __init__(self, num_hiddens=None):
+        super().__init__()
+        if num_hiddens is None:
+            self.output = LazyOutput(2)
+        else:
+            self.output = nn.Linear(num_hiddens, 2)
+            self.apply(init_weights)
+
+    def forward(self, X):
+        """Vectors (B, H) -> logits (B, 2): not next, next."""
+        return self.output(X)
+
+
+class BERTModel(nn.Module):
+    """The BERT model: encoder and the two pretraining tasks."""
+
+    def __init__(self, vocab_size, num_hiddens, ffn_num_hiddens, num_heads,
+                 num_blks, dropout, max_len=1000):
+        super().__init__()
+        self.encoder = BERTEncoder(
+            vocab_size, num_hiddens, ffn_num_hiddens, num_heads, num_blks,
+            dropout, max_len)
+        self.hidden = nn.Sequential(
+            nn.Linear(num_hiddens, num_hiddens), nn.Tanh())
+        self.mlm = MaskLM(vocab_size, num_hiddens)
+        self.nsp = NextSentencePred(num_hiddens)
+        self.hidden.apply(init_weights)
+
+    def forward(self, tokens, segments, valid_lens=None,
+                pred_positions=None):
+        """Encode and predict.
+
+        Args:
+            tokens, segments: (B, L) integers; valid_lens: (B,) or None.
+            pred_positions: (B, P) positions to predict, or None.
+
+        Returns:
+            encoded_X (B, L, H), mlm_Y_hat (B, P, V) or None without
+            positions, nsp_Y_hat (B, 2).
+        """
+        encoded_X = self.encoder(tokens, segments, valid_lens)
+        mlm_Y_hat = None
+        if pred_positions is not None:
+            mlm_Y_hat = self.mlm(encoded_X, pred_positions)
+        # The vector of <cls>, at position 0, stands for the whole sequence
+        nsp_Y_hat = self.nsp(self.hidden(encoded_X[:, 0]))
+        return encoded_X, mlm_Y_hat, nsp_Y_hat

@@ -1,0 +1,164 @@
+"""Pretraining BERT in PyTorch and looking at what it learned (d2l 15.10)."""
+
+import copy
+from contextlib import contextmanager
+from functools import partial
+
+import numpy as np
+import torch
+from torch import nn
+
+from d2lbert.batches import take
+from d2lbert.pretraining import pad_inputs
+from d2lbert.torch.fast import fused_batch_loss, is_plain_cross_entropy
+from d2lbert.torch.model import BERTModel
+from d2lbert.training import TrainingLog, warmup_linear
+
+
+def try_gpu(i=0):
+    """The i-th accelerator, or the CPU where there is none."""
+    devices = try_all_gpus()
+    return devices[i] if i < len(devices) else torch.device("cpu")
+
+
+def try_all_gpus():
+    """All accelerators (CUDA, or Apple's GPU); [cpu] where there is none."""
+    if torch.cuda.is_available():
+        return [torch.device(f"cuda:{i}")
+                for i in range(torch.cuda.device_count())]
+    if torch.backends.mps.is_available():
+        return [torch.device("mps")]
+    return [torch.device("cpu")]
+
+
+def cross_entropy():
+    """The loss of both pretraining tasks."""
+    return nn.CrossEntropyLoss()
+
+
+def unreduced(loss):
+    """The same loss with one value a prediction instead of their mean."""
+    if getattr(loss, "reduction", "none") == "none":
+        return loss
+    loss = copy.copy(loss)
+    loss.reduction = "none"
+    return loss
+
+
+def _get_batch_loss_bert(net, loss, vocab_size, tokens_X, segments_X,
+                         valid_lens_x, pred_positions_X, mlm_weights_X,
+                         mlm_Y, nsp_y):
+    """Losses of a batch: masked LM, next sentence, and their sum.
+
+    The masked-LM loss is the mean over the slots of weight 1; slots that
+    only pad the batch get no gradient.
+    """
+    loss = unreduced(loss)
+    _, mlm_Y_hat, nsp_Y_hat = net(
+        tokens_X, segments_X, valid_lens_x.reshape(-1), pred_positions_X)
+    per_slot = loss(mlm_Y_hat.reshape(-1, vocab_size), mlm_Y.reshape(-1))
+    weights = mlm_weights_X.reshape(-1)
+    mlm_l = (per_slot * weights).sum() / weights.sum().clamp(min=1e-8)
+    nsp_l = loss(nsp_Y_hat, nsp_y).mean()
+    return mlm_l, nsp_l, mlm_l + nsp_l
+
+
+def train_bert(train_iter, net, loss, vocab_size, devices, num_steps,
+               lr=3e-3, warmup=0.1):
+    """Pretrain net for num_steps batches, with Adam and warm-up.
+
+    Args:
+        train_iter: iterable of the 7-tuples of `load_data_wiki`.
+        loss: a cross-entropy, such as nn.CrossEntropyLoss().
+        devices: list of devices; several GPUs share each batch.
+        lr: peak learning rate; warmup: share of the steps that lead to it.
+
+    Returns:
+        The `TrainingLog` with the losses of every step. Prints the last
+        losses and the sentence pairs a second.
+    """
+    batch_loss = _batch_loss(net.to(devices[0]), loss, vocab_size, devices)
+    net.train()
+    trainer = torch.optim.Adam(net.parameters(), lr=lr, fused=True)
+    schedule = torch.optim.lr_scheduler.LambdaLR(
+        trainer, lambda step: warmup_linear(step, num_steps, 1.0, warmup))
+
+    def step(batch):
+        trainer.zero_grad()
+        mlm_l, nsp_l, l = batch_loss(*(x.to(devices[0]) for x in batch))
+        l.backward()
+        trainer.step()
+        schedule.step()
+        return mlm_l.detach(), nsp_l.detach()
+
+    log = TrainingLog(num_steps).run(take(train_iter, num_steps), step)
+    log.report(devices)
+    return log
+
+
+def _batch_loss(net, loss, vocab_size, devices):
+    """The fused loss where it is the same, the clear one elsewhere."""
+    if len(devices) > 1:
+        net = nn.DataParallel(net, devices)
+    if type(net) is BERTModel and is_plain_cross_entropy(loss):
+        return partial(fused_batch_loss, net)
+    return partial(_get_batch_loss_bert, net, loss, vocab_size)
+
+
+@contextmanager
+def evaluation(net):
+    """No dropout and no gradients inside; afterwards net is as before."""
+    was_training = net.training
+    net.eval()
+    with torch.no_grad():
+        yield next(net.parameters()).device
+    net.train(was_training)
+
+
+def evaluate_bert(net, data_iter):
+    """Masked-LM loss, next-sentence loss and accuracy over one epoch.
+
+    Each is a mean over all prediction slots or all pairs, not over batches.
+
+    Returns:
+        Three floats: nats a word, nats a pair, a share.
+    """
+    loss = nn.CrossEntropyLoss(reduction="none")
+    sums = 0
+    with evaluation(net) as device:
+        for batch in take(data_iter, len(data_iter)):
+            *X, weights, mlm_Y, nsp_y = (x.to(device) for x in batch)
+            _, mlm_Y_hat, nsp_Y_hat = net(*X)
+            mlm_l = loss(mlm_Y_hat.flatten(0, 1), mlm_Y.flatten())
+            nsp_l = loss(nsp_Y_hat, nsp_y)
+            right = (nsp_Y_hat.argmax(1) == nsp_y).sum()
+            sums = sums + np.array([
+                float((mlm_l * weights.flatten()).sum()),
+                float(weights.sum()), float(nsp_l.sum()), float(right),
+                len(nsp_y)])
+    mlm, slots, nsp, right, pairs = sums
+    return mlm / slots, nsp / pairs, right / pairs
+
+
+def encode(net, pairs, vocab):
+    """Encode sentences or pairs of sentences, in evaluation mode.
+
+    Args:
+        pairs: list of (tokens_a, tokens_b), tokens_b None for one sentence.
+
+    Returns:
+        (len(pairs), L, H) float32 array; rows are padded to the longest.
+    """
+    with evaluation(net) as device:
+        inputs = (torch.from_numpy(x).to(device)
+                  for x in pad_inputs(pairs, vocab))
+        return net(*inputs)[0].cpu().numpy()
+
+
+def get_bert_encoding(net, tokens_a, tokens_b=None, *, vocab):
+    """Encode one sentence or one pair, in evaluation mode (d2l 15.10.2).
+
+    Returns:
+        (1, L, H): a vector for `<cls>`, each token and each `<sep>`.
+    """
+    return torch.from_numpy(encode(net, [(tokens_a, tokens_b)], vocab))
