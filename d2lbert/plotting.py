@@ -126,7 +126,8 @@ class Animator:
             self.X.append([])
             self.Y.append([])
         points = [(i, float(a), float(b)) for i, (a, b)
-                  in enumerate(zip(xs, ys)) if None not in (a, b)]
+                  in enumerate(zip(xs, ys))
+                  if a is not None and b is not None]
         for i, a, b in points:
             self.X[i].append(a)
             self.Y[i].append(b)
@@ -176,11 +177,11 @@ class _Display:
     def __init__(self, animator):
         self.animator = animator
         self.shell = self.handle = None
-        self.next = -math.inf  # when to draw again
 
     def show(self, points):
         if self.shell is None:  # the first point in this cell
             self.shell = _kernel_shell()
+            self.next = -math.inf  # when to draw again
             self.shell.events.register("post_run_cell", self.finish)
         if not _is_build() and time.monotonic() >= self.next:
             import matplotlib.figure  # noqa: F401, slow the first time
@@ -192,7 +193,7 @@ class _Display:
     def finish(self, result):
         self.shell.events.unregister("post_run_cell", self.finish)
         self.draw()
-        self.shell = self.handle = None
+        self.shell = self.handle = None  # another cell has another figure
 
     def draw(self):
         from IPython.display import display

@@ -1,0 +1,100 @@
+"""What book.toml says: the chapters, the backends and where they are."""
+
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+
+# How people call a backend, and the distributions its outputs depend on.
+BACKENDS = {
+    "torch": ("PyTorch", ("torch",)),
+    "mxnet": ("MXNet", ("mxnet",)),
+    "jax": ("JAX", ("jax", "flax", "optax")),
+}
+
+
+class BookError(Exception):
+    """What is wrong with the book: one argument a problem."""
+
+    def __str__(self):
+        return "\n".join(self.args)
+
+
+def collect(function, items):
+    """`[function(item) for item in items]`, going on after a BookError.
+
+    Raises:
+        BookError: with the problems of all items, each named once.
+    """
+    results, problems = [], []
+    for item in items:
+        try:
+            results.append(function(item))
+        except BookError as error:
+            problems += error.args
+    if problems:
+        raise BookError(*dict.fromkeys(problems))
+    return results
+
+
+@dataclass(frozen=True)
+class Book:
+    """The book whose book.toml stands in the folder `root`."""
+    root: Path
+    title: str
+    authors: tuple
+    language: str
+    description: str
+    chapters: tuple  # in reading order
+    backends: tuple
+
+    def source(self, chapter):
+        """The file that people edit."""
+        return self.root / "notebooks" / f"{chapter}.md"
+
+    def notebook(self, chapter, backend):
+        """The file that is built."""
+        return self.root / "notebooks" / backend / f"{chapter}.ipynb"
+
+    def select(self, chapters=None, backends=None):
+        """Pairs (chapter, backend), of all chapters and backends by default.
+
+        Raises:
+            BookError: for a name that is not in book.toml.
+        """
+        chapters = _known("chapter", chapters, self.chapters)
+        backends = _known("backend", backends, self.backends)
+        return [(c, b) for c in chapters for b in backends]
+
+
+def _known(what, wanted, known):
+    unknown = [name for name in wanted or () if name not in known]
+    if unknown:
+        raise BookError(f"unknown {what} {', '.join(unknown)}: "
+                        f"book.toml has {', '.join(known)}")
+    return [name for name in known if not wanted or name in wanted]
+
+
+def load_book(root="."):
+    """Read the book.toml of a folder.
+
+    Raises:
+        BookError: if it is missing, lacks an entry, or names a backend that
+            the package does not have.
+    """
+    root = Path(root).resolve()
+    try:
+        tables = tomllib.loads((root / "book.toml").read_text("utf-8"))
+        about, how = tables["book"], tables["build"]
+        book = Book(root, about["title"], tuple(about["authors"]),
+                    about["language"], about["description"],
+                    tuple(how["chapters"]), tuple(how["backends"]))
+    except FileNotFoundError:
+        raise BookError(f"no book.toml in {root}: run this in the folder "
+                        "of the book") from None
+    except tomllib.TOMLDecodeError as error:
+        raise BookError(f"book.toml: {error}") from None
+    except KeyError as error:
+        raise BookError(f"book.toml has no entry {error}") from None
+    _known("backend", [b for b in book.backends if b not in BACKENDS],
+           tuple(BACKENDS))
+    return book

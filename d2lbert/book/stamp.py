@@ -1,0 +1,78 @@
+"""What the outputs of a notebook were made from, as a few digests.
+
+A notebook carries its stamp in its metadata. While the stamp is what it
+would be today, there is no need to execute the notebook again.
+"""
+
+import ast
+import functools
+import hashlib
+import json
+from importlib import metadata
+
+from d2lbert.book.config import BACKENDS
+
+COMMANDS = ("run.py", "__main__.py")  # no notebook imports them
+
+
+def make_stamp(root, backend, cells):
+    """Digests of the cells and of the package, and the framework's version.
+
+    Comments and docstrings of the package do not count: outputs do not
+    depend on them. A distribution that is not installed has no version.
+    """
+    text = json.dumps([[c.id, c.cell_type, c.source, c.metadata]
+                       for c in cells], sort_keys=True)
+    return {"cells": _digest(text),
+            "package": _package_digest(root / "d2lbert", backend),
+            "versions": _versions(BACKENDS[backend][1])}
+
+
+def _versions(distributions):
+    found = {}
+    for name in distributions:
+        try:
+            # "2.13.0+cpu" is the same release as "2.13.0".
+            found[name] = metadata.version(name).partition("+")[0]
+        except metadata.PackageNotFoundError:
+            pass
+    return found
+
+
+def _package_digest(package, backend):
+    """Of the shared modules, their tables, and the backend's modules."""
+    files = [*package.glob("*.py"), *package.glob("*.toml"),
+             *(package / backend).glob("*.py")]
+    parts = [f"{path.relative_to(package).as_posix()} "
+             f"{_file_digest(path.suffix, path.read_text('utf-8'))}"
+             for path in sorted(files) if path.name not in COMMANDS]
+    return _digest("\n".join(parts))
+
+
+@functools.cache
+def _file_digest(suffix, text):
+    return _digest(repr(_shape(ast.parse(text))) if suffix == ".py" else text)
+
+
+def _shape(node):
+    """`ast.dump` without docstrings, and the same in every Python."""
+    if isinstance(node, list):
+        return [_shape(item) for item in node]
+    if not isinstance(node, ast.AST):
+        return node
+    fields = dict(ast.iter_fields(node))
+    if "body" in fields and _has_docstring(node):
+        fields["body"] = node.body[1:]
+    # Newer Pythons know more fields, which are empty in older code.
+    return [type(node).__name__, *((name, _shape(value))
+            for name, value in fields.items() if value not in (None, []))]
+
+
+def _has_docstring(node):
+    owners = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    return (isinstance(node, owners)
+            and ast.get_docstring(node, clean=False) is not None)
+
+
+def _digest(text):
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
