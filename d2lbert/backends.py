@@ -1,0 +1,86 @@
+"""One face for the three backends, for programs that compare them."""
+
+from importlib import import_module
+
+from d2lbert.checkpoint import bert_shapes, initial_params
+
+BACKENDS = {"torch": "PyTorch", "mxnet": "MXNet", "jax": "JAX"}
+
+
+def load_backend(name):
+    """The module d2lbert.<name>.
+
+    Raises:
+        ValueError: for an unknown name.
+        ImportError: if its framework is not installed; says what to do.
+    """
+    if name not in BACKENDS:
+        raise ValueError(f"unknown backend {name!r}: choose from "
+                         f"{', '.join(BACKENDS)}")
+    return import_module(f"d2lbert.{name}")
+
+
+def make_bert(backend, vocab_size, seed=0, **sizes):
+    """A `Bert` or, for JAX, a `FlaxBert`, from the shared initial weights.
+
+    Args:
+        backend: 'torch', 'mxnet' or 'jax'.
+        sizes: num_hiddens, ffn_num_hiddens, num_heads, num_blks, dropout
+            and, if wanted, max_len.
+    """
+    d2l = load_backend(backend)
+    params = initial_params(bert_shapes(vocab_size, **sizes), seed)
+    kind = FlaxBert if backend == "jax" else Bert
+    return kind(d2l, d2l.BERTModel(vocab_size, **sizes), params)
+
+
+class Bert:
+    """A model of PyTorch or MXNet, which holds its weights itself."""
+
+    def __init__(self, d2l, net, params):
+        self.d2l, self.net = d2l, net
+        self.import_params(params)
+
+    def import_params(self, params):
+        """Take over {name: array}."""
+        self.d2l.import_params(self.net, params)
+
+    def export_params(self):
+        """The weights as {name: array}."""
+        return self.d2l.export_params(self.net)
+
+    def train(self, train_iter, vocab_size, num_steps, **recipe):
+        """`train_bert` with the backend's cross-entropy and devices."""
+        return self.d2l.train_bert(
+            train_iter, self.net, self.d2l.cross_entropy(), vocab_size,
+            self.d2l.try_all_gpus(), num_steps, **recipe)
+
+    def evaluate(self, data_iter):
+        """Masked-LM loss, next-sentence loss and accuracy."""
+        return self.d2l.evaluate_bert(self.net, data_iter)
+
+    def encode(self, pairs, vocab):
+        """Encodings (N, L, H) of sentences and pairs, a NumPy array."""
+        return self.d2l.encode(self.net, pairs, vocab)
+
+
+class FlaxBert(Bert):
+    """A Flax model, whose weights stand beside it."""
+
+    def import_params(self, params):
+        self.params = self.d2l.import_params(self.net, params)
+
+    def export_params(self):
+        return self.d2l.export_params(self.params)
+
+    def train(self, train_iter, vocab_size, num_steps, **recipe):
+        self.params, log = self.d2l.train_bert(
+            train_iter, self.net, self.d2l.cross_entropy(), vocab_size,
+            self.d2l.try_all_gpus(), num_steps, params=self.params, **recipe)
+        return log
+
+    def evaluate(self, data_iter):
+        return self.d2l.evaluate_bert(self.net, self.params, data_iter)
+
+    def encode(self, pairs, vocab):
+        return self.d2l.encode(self.net, self.params, pairs, vocab)

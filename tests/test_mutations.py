@@ -1,0 +1,70 @@
+"""The tests notice when BERT is broken.
+
+Each mutation breaks a copy of the package in one place; named tests, run on
+the copy in a process of their own, must then fail.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from backends import installed
+
+ROOT = Path(__file__).parent.parent
+PADDING = "test_padding_changes_nothing"
+WEIGHTS = "test_weight_zero_slots_change_nothing"
+SCALE = "test_activations_layer_by_layer"
+FUSED = "test_five_steps_of_train_bert"
+EPSILON = "test_layer_norm_epsilon"
+
+# file, what stands there, what is put in its place, test that must fail
+MUTATIONS = [
+    ("torch/model.py", "if valid_lens is not None:", "if False:", PADDING),
+    ("torch/model.py", "attn_mask=mask,", "attn_mask=mask, scale=1.0,",
+     SCALE),
+    ("torch/model.py", "norm_shape, eps=1e-5", "norm_shape, eps=1e-6",
+     EPSILON),
+    ("torch/train.py", "(per_slot * weights).sum() / weights.sum()",
+     "per_slot.sum() / weights.sum()", WEIGHTS),
+    ("torch/fast.py", "mlm_weights_X.nonzero(", "(mlm_weights_X + 1).nonzero(",
+     FUSED),
+    ("mxnet/model.py", "        if valid_lens is None:\n            weights",
+     "        if True:\n            weights", PADDING),
+    ("mxnet/model.py", "(num_hiddens / num_heads)**0.5", "1.0", SCALE),
+    ("mxnet/model.py", "epsilon=1e-5", "epsilon=1e-6", EPSILON),
+    ("mxnet/train.py", "mlm_Y.reshape(-1), weights)", "mlm_Y.reshape(-1))",
+     WEIGHTS),
+    ("jax/model.py", "if valid_lens is not None:", "if False:", PADDING),
+    ("jax/model.py", " / Q.shape[-1] ** 0.5", "", SCALE),
+    ("jax/model.py", "epsilon=1e-5", "epsilon=1e-6", EPSILON),
+    ("jax/train.py", "(per_slot * weights).sum()", "per_slot.sum()", WEIGHTS),
+    ("jax/fast.py", "weights = take(mlm_weights_X)",
+     "weights = take(mlm_weights_X + 1)", FUSED),
+]
+
+
+@pytest.mark.parametrize("file, old, new, test", MUTATIONS, ids=[
+    f"{file}-{test}" for file, _, _, test in MUTATIONS])
+def test_a_broken_copy_turns_red(file, old, new, test, tmp_path):
+    backend = file.partition("/")[0]
+    if not installed(backend):
+        pytest.skip(f"{backend} is not installed")
+    for part in ("d2lbert", "tests"):
+        shutil.copytree(ROOT / part, tmp_path / part,
+                        ignore=shutil.ignore_patterns("__pycache__"))
+    path = tmp_path / "d2lbert" / file
+    source = path.read_text()
+    assert source.count(old) == 1, f"{file} no longer has {old!r} once"
+    path.write_text(source.replace(old, new))
+    found = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:xdist", "-p",
+         "no:cacheprovider", "tests/test_parity.py",
+         "tests/test_behaviour.py", "-k", f"{test} and {backend}"],
+        cwd=tmp_path, capture_output=True, text=True,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)})
+    assert re.search(f"FAILED .*{test}", found.stdout), found.stdout[-2000:]
+    assert found.returncode == 1

@@ -1,0 +1,202 @@
+"""The three backends compute the same BERT.
+
+Each is held against NumPy in float64 (tests/reference.py), so that a backend
+installed alone is tested as well; and against files written by d2l 1.0.3.
+Tolerances are for float32 with dropout off.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import reference
+from backends import (
+    SIZES, V, activations, each_backend, forward, installed,
+    losses_and_grads, make_batch, small_bert)
+
+from d2lbert.backends import BACKENDS
+from d2lbert.batches import trim
+from d2lbert.checkpoint import bert_shapes, load_params
+
+DATA = Path(__file__).parent / "data"
+close = pytest.approx
+
+
+def doubles(bert):
+    return {k: v.astype(np.float64) for k, v in bert.export_params().items()}
+
+
+def assert_same_params(ours, theirs):
+    """All weights but the keys' biases: softmax ignores what they add to a
+    row, their gradient is 0, and Adam makes steps of its rounding errors."""
+    for name in theirs:
+        if not name.endswith("W_k.bias"):
+            assert_close(ours[name], theirs[name], 1e-4)
+
+
+def assert_close(ours, theirs, tolerance=1e-5):
+    scale = max(1.0, np.abs(theirs).max())
+    np.testing.assert_allclose(ours, theirs, rtol=0, atol=tolerance * scale)
+
+
+@each_backend()
+def test_activations_layer_by_layer(backend):
+    bert, batch = small_bert(backend), make_batch()
+    expected = reference.encode(doubles(bert), *batch[:3],
+                                SIZES["num_heads"])
+    got = activations(bert, batch)
+    assert len(got) == len(expected) == 4
+    for ours, theirs in zip(got, expected):
+        assert_close(ours, theirs)
+
+
+@each_backend()
+def test_layer_norm_epsilon(backend):
+    # With initial weights the variances are small enough to show it.
+    bert, batch = small_bert(backend, noise=0), make_batch()
+    expected = reference.encode(doubles(bert), *batch[:3],
+                                SIZES["num_heads"])
+    assert_close(activations(bert, batch)[1], expected[1])
+
+
+@each_backend()
+def test_both_heads(backend):
+    bert, batch = small_bert(backend), make_batch()
+    encoded, mlm, nsp = forward(bert, batch)
+    p = doubles(bert)
+    expected = reference.encode(p, *batch[:3], SIZES["num_heads"])[-1]
+    assert_close(encoded, expected)
+    for ours, theirs in zip((mlm, nsp), reference.heads(
+            p, expected, batch[3])):
+        assert_close(ours, theirs)
+
+
+@each_backend()
+def test_both_losses(backend):
+    bert, batch = small_bert(backend), make_batch()
+    ours = losses_and_grads(bert, batch)[:2]
+    expected = reference.losses(bert.export_params(), batch,
+                                SIZES["num_heads"])
+    assert ours == close(expected, rel=1e-5)
+
+
+@each_backend()
+def test_gradients_predict_how_the_losses_change(backend):
+    bert, batch = small_bert(backend), make_batch()
+    grads = losses_and_grads(bert, batch)[2]
+    params = doubles(bert)
+    assert set(grads) == set(params) == set(bert_shapes(V, **SIZES))
+    step = 1e-6
+    for seed, name in enumerate(params):
+        rng = np.random.default_rng(seed)
+        way = rng.normal(size=params[name].shape)
+        ends = [sum(reference.losses(
+            {**params, name: params[name] + sign * step * way}, batch,
+            SIZES["num_heads"])) for sign in (1, -1)]
+        slope = (ends[0] - ends[1]) / (2 * step)
+        scale = np.linalg.norm(grads[name]) + 1e-2
+        assert (grads[name] * way).sum() == close(slope, abs=2e-4 * scale)
+
+
+@pytest.mark.skipif(not installed("torch"), reason="compared with PyTorch")
+@each_backend()
+def test_gradients_agree_between_backends(backend):
+    batch = make_batch(1)
+    expected = losses_and_grads(small_bert("torch"), batch)[2]
+    grads = losses_and_grads(small_bert(backend), batch)[2]
+    for name in expected:
+        assert_close(grads[name], expected[name])
+
+
+@pytest.mark.skipif(not installed("torch"), reason="compared with PyTorch")
+@each_backend()
+def test_five_steps_agree_between_backends(backend):
+    batches = [make_batch(seed) for seed in range(5)]
+    expected, log = five_steps("torch", batches)
+    params, own_log = five_steps(backend, batches)
+    assert_same_params(params, expected)
+    assert own_log.mlm == close(log.mlm, rel=1e-4)
+    assert own_log.nsp == close(log.nsp, rel=1e-4)
+
+
+def five_steps(backend, batches):
+    bert = small_bert(backend)
+    log = bert.train(list(map(bert.d2l.to_tensors, batches)), V, 5, lr=1e-3)
+    return bert.export_params(), log
+
+
+def adam(bert, batches, lr=1e-3):
+    """Five steps of Adam with warm-up, by hand, on the clear gradients."""
+    moments = {}
+    for t, batch in enumerate(batches, 1):
+        rate = lr * (1 if t == 1 else (6 - t) / 5)
+        params, grads = bert.export_params(), losses_and_grads(bert, batch)[2]
+        for name, g in grads.items():
+            m, v = moments.get(name, (0, 0))
+            m, v = 0.9 * m + 0.1 * g, 0.999 * v + 0.001 * g * g
+            moments[name] = m, v
+            update = m / (1 - 0.9 ** t) / (
+                np.sqrt(v / (1 - 0.999 ** t)) + 1e-8)
+            params[name] = (params[name] - rate * update).astype(np.float32)
+        bert.import_params(params)
+    return bert.export_params()
+
+
+@each_backend()
+def test_five_steps_of_train_bert(backend):
+    batches = [make_batch(seed) for seed in range(5)]
+    params, log = five_steps(backend, batches)
+    expected = adam(small_bert(backend), batches)
+    assert_same_params(params, expected)
+    start = reference.losses(small_bert(backend).export_params(), batches[0],
+                             SIZES["num_heads"])
+    assert (log.mlm[0], log.nsp[0]) == close(start, rel=1e-4)
+
+
+@each_backend()
+def test_trimmed_batches_have_the_same_losses(backend):
+    bert = small_bert(backend)
+    batch = make_batch(L=32, P=5)
+    batch[2][:] = np.minimum(batch[2], 14)
+    batch[3][:] = np.minimum(batch[3], 13)
+    batch[4][:, 2:] = 0
+    short = trim(batch)
+    assert short[0].shape[1] == 16 and short[3].shape[1] == 2
+    assert losses_and_grads(bert, batch)[:2] == close(
+        losses_and_grads(bert, short)[:2], rel=1e-5)
+
+
+@each_backend()
+def test_any_backend_reads_what_any_wrote(backend, tmp_path):
+    batch = make_batch()
+    for writer in filter(installed, BACKENDS):
+        source, target = small_bert(writer, 1), small_bert(backend, 2)
+        save(source, tmp_path / "bert.safetensors")
+        load(target, tmp_path / "bert.safetensors")
+        for ours, theirs in zip(forward(target, batch),
+                                forward(source, batch)):
+            assert_close(ours, theirs)
+
+
+def save(bert, path):
+    bert.d2l.save_checkpoint(getattr(bert, "params", bert.net), path)
+
+
+def load(bert, path):
+    params = bert.d2l.load_checkpoint(bert.net, path)
+    if hasattr(bert, "params"):
+        bert.params = params
+
+
+@each_backend()
+def test_d2ls_own_pytorch_model(backend):
+    """tests/data/d2l_torch.safetensors: weights, inputs, d2l's outputs."""
+    held = load_params(DATA / "d2l_torch.safetensors")
+    bert = small_bert(backend)
+    bert.import_params({name: held[f"params/{name}"]
+                        for name in bert.export_params()})
+    batch = tuple(held[f"inputs/{name}"] for name in (
+        "tokens", "segments", "valid_lens", "pred_positions"))
+    for name, ours in zip(("encoded_X", "mlm_Y_hat", "nsp_Y_hat"),
+                          forward(bert, batch)):
+        assert_close(ours, held[f"outputs/{name}"])
