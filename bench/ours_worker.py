@@ -1,0 +1,34 @@
+"""Time this project's BERT pretraining at the sizes of `d2l_worker.py`.
+
+    .venv/bin/python bench/ours_worker.py jax --steps 20
+
+It trains as a reader does, by `load_data_wiki` and `train_bert`, on the
+WikiText-2 that these find. What is timed includes making the batches; the
+first step of every batch shape is a warm-up and is not counted.
+"""
+
+import argparse
+import json
+
+from d2l_worker import BATCH_SIZE, MAX_LEN, SIZES
+
+from d2lbert.backends import BACKENDS, load_backend, make_bert
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("backend", choices=BACKENDS)
+    parser.add_argument("--steps", type=int, default=20)
+    args = parser.parse_args()
+    d2l = load_backend(args.backend)
+    train_iter, vocab = d2l.load_data_wiki(BATCH_SIZE, MAX_LEN)
+    bert = make_bert(args.backend, len(vocab), **SIZES)
+    log = bert.train(train_iter, len(vocab), args.steps)
+    print(json.dumps({
+        "vocab": len(vocab), "pairs_per_sec": log.pairs_per_sec,
+        "warmup_seconds": log.warmup_seconds,
+        "mlm": log.mlm, "nsp": log.nsp}))
+
+
+if __name__ == "__main__":
+    main()
