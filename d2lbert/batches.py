@@ -143,10 +143,10 @@ def take(train_iter, num_steps):
 
 
 def _not_empty(batches):
-    count = 0
-    for count, batch in enumerate(batches, 1):
+    batch = None
+    for batch in batches:
         yield batch
-    if not count:
+    if batch is None:
         raise ValueError("the training iterator gives no batch")
 
 

@@ -165,8 +165,8 @@ def _given(name):
 def _fetch(url, fname, folder, sha1_hash):
     # Some hosts turn away the agents that HTTP libraries name by default.
     # "identity" keeps .tar.gz as it is: its SHA-1 is that of the packed file.
-    headers = {"User-Agent": f"Mozilla/5.0 (compatible; d2lbert/{__version__})",
-               "Accept-Encoding": "identity"}
+    agent = f"Mozilla/5.0 (compatible; d2lbert/{__version__})"
+    headers = {"User-Agent": agent, "Accept-Encoding": "identity"}
     get = pooch.HTTPDownloader(
         progressbar=not os.environ.get("D2LBERT_BUILD"), chunk_size=2**16,
         timeout=TIMEOUT, headers=headers)

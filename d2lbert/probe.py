@@ -1,10 +1,10 @@
 """Does the vector of a word depend on its context? Measured, not asserted.
 
 A homograph such as crane (a bird, a machine) is encoded in many sentences
-whose sense the grammar of mini-wiki knows. The mean vector of each sense is
-taken on some sentences; on other sentences, held out, we count how often the
-word's vector is nearer to the mean of the right sense. A static embedding
-gives the word the same vector everywhere, so that it can only guess.
+whose sense the grammar of mini-wiki knows. On other sentences, held out, we
+count how often the word's vector is nearer to the right sense than to the
+wrong one: whether the nearest of the known vectors has the same sense. A
+static embedding gives the word the same vector everywhere and can only guess.
 """
 
 from dataclasses import dataclass
@@ -31,20 +31,22 @@ class Probe:
 
 
 def nearest_sense(known, known_senses, vectors):
-    """The sense whose mean vector has the highest cosine with each vector.
+    """The sense of the known vector that has the highest cosine with each.
 
     Args:
         known: (M, H) vectors of known_senses, a list of M names.
         vectors: (N, H).
 
     Returns:
-        A list of N senses; ties go to the first in alphabetical order.
+        A list of N senses; ties go to the first of the known.
     """
-    senses = sorted(set(known_senses))
-    of = np.array(known_senses)
-    means = np.stack([known[of == sense].mean(0) for sense in senses])
-    cosines = _unit(vectors) @ _unit(means).T
-    return [senses[i] for i in cosines.argmax(1)]
+    cosines = (unit(vectors) @ unit(known).T).round(6)  # equal ones tie
+    return [known_senses[i] for i in cosines.argmax(1)]
+
+
+def unit(vectors):
+    """(N, H) -> (N, H), each row of length 1."""
+    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
 
 def context_probe(encode, embedding, vocab, word="crane", num=200):
@@ -53,7 +55,8 @@ def context_probe(encode, embedding, vocab, word="crane", num=200):
     Args:
         encode: (list of (tokens, None)) -> (N, L, H) array.
         embedding: (V, H) token embeddings of the same model.
-        num: sentences a sense, for the means and again held out.
+        num: known sentences a sense, and as many to choose the held-out
+            ones from: those that are not among the known.
 
     Returns:
         A `Probe`.
@@ -64,9 +67,8 @@ def context_probe(encode, embedding, vocab, word="crane", num=200):
                           if tuple(s[0]) not in seen])
     senses = [sense for _, sense in held_out]
 
-    def share(vectors_of):
-        guesses = nearest_sense(vectors_of(known), [s for _, s in known],
-                                vectors_of(held_out))
+    def share(known_vectors, vectors):
+        guesses = nearest_sense(known_vectors, [s for _, s in known], vectors)
         return float(np.mean([g == s for g, s in zip(guesses, senses)]))
 
     def contextual(sentences):
@@ -77,8 +79,9 @@ def context_probe(encode, embedding, vocab, word="crane", num=200):
     def static(sentences):
         return np.repeat(embedding[[vocab[word]]], len(sentences), axis=0)
 
-    return Probe(share(contextual), share(static), contextual(held_out),
-                 senses)
+    vectors = contextual(held_out)
+    return Probe(share(contextual(known), vectors),
+                 share(static(known), static(held_out)), vectors, senses)
 
 
 def _balanced(sentences):
@@ -87,7 +90,3 @@ def _balanced(sentences):
         by_sense.setdefault(sentence[1], []).append(sentence)
     fewest = min(map(len, by_sense.values()))
     return [s for group in by_sense.values() for s in group[:fewest]]
-
-
-def _unit(vectors):
-    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)

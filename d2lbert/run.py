@@ -20,6 +20,7 @@ from d2lbert.checkpoint import save_params
 from d2lbert.corpora import load_corpus
 from d2lbert.plotting import Animator
 from d2lbert.probe import context_probe
+from d2lbert.vocab import unigram_entropy
 
 
 @dataclass(frozen=True)
@@ -48,16 +49,6 @@ RECIPES = {
     "mini-wiki": Recipe(128, 32, 1200, 3e-3),
     "wikitext-2": Recipe(512, 64, 50, 5e-3, dropout=0.2),
 }
-
-
-def unigram_entropy(vocab):
-    """Entropy of the words' frequencies, in nats a word.
-
-    The loss of a model that knows how frequent each word is, and no more.
-    """
-    counts = np.array([n for _, n in vocab.token_freqs])
-    shares = counts / counts.sum()
-    return float(-(shares * np.log(shares)).sum())
 
 
 def pretrain(backend, corpus, recipe, seed=0):

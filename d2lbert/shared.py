@@ -8,4 +8,4 @@ from d2lbert.hub import (
     DATA_HUB, DATA_URL, download, download_extract)
 from d2lbert.plotting import Accumulator, Animator, Timer
 from d2lbert.pretraining import get_tokens_and_segments
-from d2lbert.vocab import Vocab, tokenize
+from d2lbert.vocab import Vocab, tokenize, unigram_entropy

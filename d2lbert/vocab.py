@@ -99,6 +99,16 @@ class Vocab:
         return self.idx_to_token[index]
 
 
+def unigram_entropy(vocab):
+    """Entropy of the words' frequencies, in nats a word.
+
+    The loss of a model that knows how frequent each word is, and no more.
+    """
+    counts = np.array([n for _, n in vocab.token_freqs])
+    shares = counts / counts.sum()
+    return float(-(shares * np.log(shares)).sum())
+
+
 def _flat(tokens):
     for item in tokens:
         if isinstance(item, (list, tuple)):

@@ -33,7 +33,7 @@ def small_bert(backend, seed=0, noise=0.3, **sizes):
     rng = np.random.default_rng(seed)
     bert.import_params({
         name: (a + rng.normal(0, noise, a.shape)).astype(np.float32)
-        for name, a in bert.export_params().items()})
+        for name, a in sorted(bert.export_params().items())})
     return bert
 
 

@@ -10,6 +10,8 @@ from backends import (
     SIZES, V, each_backend, forward, losses_and_grads, make_batch,
     small_bert, to_numpy)
 
+from safetensors import SafetensorError
+
 from d2lbert.backends import make_bert
 from d2lbert.batches import PretrainingBatches
 from d2lbert.checkpoint import (
@@ -251,7 +253,7 @@ def test_checkpoint_of_another_shape_names_every_tensor(backend, tmp_path):
 def test_checkpoints_are_written_whole_or_not_at_all(tmp_path):
     path = tmp_path / "bert.safetensors"
     save_params(path, {"a": np.ones(3, np.float32)})
-    with pytest.raises(Exception):
+    with pytest.raises((SafetensorError, TypeError, KeyError)):
         save_params(path, {"a": np.array([object()])})
     assert load_params(path)["a"].tolist() == [1, 1, 1]
     assert [p.name for p in tmp_path.iterdir()] == ["bert.safetensors"]

@@ -4,11 +4,11 @@ Lengths are inches of the page and y points upwards; the place of a box or a
 row is the place of its centre.
 """
 
+import io
 import os
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
-from matplotlib import style
+from matplotlib import rc_context
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
@@ -198,4 +198,65 @@ def bert_block():
         arrow(axes, (start, y), (end - half, y))
     for start, end in ((1.22, xs[1]), (4.44, xs[3])):
         arrow(axes, (start, y), (start, 2.85), (end, 2.85), (end, y + 0.4))
+    for x in (0.47, 8.53):
+        label(axes, x, y + 0.2, "(B, L, H)", family=MONO, fontsize=9)
+    label(axes, 7.95, 0.4, "× num_blks", ha="right", family=MONO)
     return figure
+
+
+def text_to_batch():
+    """The way of a paragraph into seven arrays (d2l 15.9)."""
+    figure, axes = page(9, 4.6)
+    y = 4.1
+    label(axes, 0.2, y, "paragraph", ha="left", fontsize=12)
+    box(axes, 5.3, y, "a crane driver came . he just left . …", PALE, 6.2,
+        0.42, family=MONO)
+    label(axes, 0.2, 3.25, "pair of sentences", ha="left", fontsize=12)
+    box(axes, 3.7, 3.25, "a crane driver came", GREEN, 2.6, 0.42, family=MONO)
+    box(axes, 6.3, 3.25, "he just left", PINK, 2.2, 0.42, family=MONO)
+    label(axes, 7.6, 3.25, "is next: 1", ha="left")
+    xs = [1.98 + 0.73 * i for i in range(10)]
+    label(axes, 0.2, 2.4, "tokens and\nsegments", ha="left", fontsize=12)
+    row(axes, xs, 2.4, TOKENS, SEGMENTS, family=MONO)
+    label(axes, 0.2, 1.55, "masked", ha="left", fontsize=12)
+    colors = [RED if i in MASKED else c for i, c in enumerate(SEGMENTS)]
+    row(axes, xs, 1.55, HIDDEN, colors, family=MONO)
+    for start in (3.87, 3.02, 2.17):
+        arrow(axes, (5.3, start), (5.3, start - 0.38))
+    label(axes, 0.2, 0.62, "batch", ha="left", fontsize=12)
+    arrays = (("tokens_X\nsegments_X", "(B, L)", BLUE),
+              ("valid_lens_x", "(B,)", BLUE),
+              ("pred_positions_X\nmlm_weights_X\nmlm_Y", "(B, P)", RED),
+              ("nsp_y", "(B,)", YELLOW))
+    widths = (1.4, 1.55, 2.05, 1.1)
+    x = 1.66
+    for (names, shape, color), width in zip(arrays, widths):
+        box(axes, x + width / 2, 0.62, f"{names}\n{shape}", color, width,
+            1.02, family=MONO, fontsize=10)
+        x += width + 0.33
+    arrow(axes, (5.3, 1.34), (5.3, 1.16))
+    return figure
+
+
+FIGURES = {"bert-input.svg": bert_input, "bert-tasks.svg": bert_tasks,
+           "bert-masking.svg": bert_masking, "bert-block.svg": bert_block,
+           "text-to-batch.svg": text_to_batch}
+
+
+def draw(name):
+    """The SVG of a figure, bytes."""
+    file = io.BytesIO()
+    with rc_context(STYLE):
+        FIGURES[name]().savefig(file, format="svg", facecolor="white",
+                                metadata={"Date": None})
+    return file.getvalue()
+
+
+def draw_all(folder):
+    """Draw every figure into a folder, each whole or not at all."""
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in FIGURES:
+        draft = folder / f"{name}.part"
+        draft.write_bytes(draw(name))
+        os.replace(draft, folder / name)

@@ -1,0 +1,21 @@
+"""BERT in JAX and Flax: `from d2lbert import jax as d2l`."""
+
+try:
+    import flax as _flax
+    import jax as _jax
+    import optax as _optax
+except ImportError as error:
+    raise ImportError("d2lbert.jax needs JAX, Flax and Optax: "
+                      "pip install 'd2lbert[jax]'") from error
+
+from d2lbert.jax.checkpoint import (
+    export_params, import_params, load_checkpoint, save_checkpoint)
+from d2lbert.jax.data import (
+    get_dataloader_workers, load_data_wiki, load_held_out_wiki, to_tensors)
+from d2lbert.jax.model import (
+    AddNorm, BERTEncoder, BERTModel, MaskLM, MultiHeadAttention,
+    NextSentencePred, PositionWiseFFN, TransformerEncoderBlock)
+from d2lbert.jax.train import (
+    _get_batch_loss_bert, cross_entropy, encode, evaluate_bert,
+    get_bert_encoding, train_bert, try_all_gpus, try_gpu)
+from d2lbert.shared import *

@@ -1,0 +1,71 @@
+"""A Flax model's weights in and out of the shared checkpoint format."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import linen as nn
+from flax.traverse_util import flatten_dict, unflatten_dict
+
+from d2lbert.checkpoint import (
+    FLAX_NAMES, bert_shapes, check_params, load_params, rename, save_params)
+from d2lbert.jax.model import init_params
+
+
+def named_leaves(params):
+    """The leaves of a `BERTModel`'s {'params': …} by their shared names.
+
+    Returns:
+        {name: (path in the Flax tree, leaf)}.
+    """
+    leaves = flatten_dict(params["params"], sep="/")
+    num_blks = sum(key.startswith("blks_") for key in
+                   params["params"]["encoder"])
+    paths = {name: rename(name, FLAX_NAMES)
+             for name in bert_shapes(1, 1, 1, 1, num_blks)}
+    return {name: (path, leaves[path]) for name, path in paths.items()}
+
+
+def turned(path, array):
+    """The array as the other side has it: a kernel is a weight's transpose."""
+    return array.T if path.endswith("/kernel") else array
+
+
+def export_params(params):
+    """The weights in {'params': …} as {name: array}, copied to the host."""
+    return {name: np.array(turned(path, leaf))
+            for name, (path, leaf) in named_leaves(params).items()}
+
+
+def import_params(net, params):
+    """Make {'params': …} for net from {name: array}.
+
+    Args:
+        net: a `BERTModel`, or its {'params': …} of arrays or of shapes.
+
+    Raises:
+        CheckpointError: naming every tensor that does not fit.
+    """
+    if isinstance(net, nn.Module):
+        net = jax.eval_shape(lambda key: init_params(net, key),
+                             jax.random.key(0))
+    leaves = named_leaves(net)
+    check_params(params, {name: leaf.shape[::-1] if path.endswith("/kernel")
+                          else leaf.shape
+                          for name, (path, leaf) in leaves.items()})
+    return {"params": unflatten_dict(
+        {path: jnp.array(turned(path, params[name]))
+         for name, (path, _) in leaves.items()}, sep="/")}
+
+
+def save_checkpoint(params, path):
+    """Write the weights in {'params': …} as safetensors, for any backend."""
+    save_params(path, export_params(params))
+
+
+def load_checkpoint(net, path):
+    """Read weights that any backend saved, as {'params': …} for net.
+
+    Raises:
+        CheckpointError: for a damaged file or one of another shape.
+    """
+    return import_params(net, load_params(path))

@@ -1,0 +1,94 @@
+"""The masked-LM loss without its (slots, V) arrays.
+
+With a real vocabulary most of the time of pretraining goes into the logits,
+their softmax and their gradients. Here the slots of weight 1, and only they,
+are projected onto the vocabulary, a few hundred at a time, and the gradient
+is taken at once, while the logits are at hand. The result is that of
+`_get_batch_loss_bert`, as a test holds.
+"""
+
+import jax
+import jax.numpy as jnp
+import optax
+from flax import linen as nn
+
+from d2lbert.jax.model import dropout_rngs
+
+CHUNK = 512  # slots projected at a time
+
+
+@jax.custom_vjp
+def projected_cross_entropy(X, W, b, y, w):
+    """sum_n w_n · cross-entropy(X_n W + b, y_n), chunk by chunk.
+
+    X (N, H), W (H, V), b (V,), y (N,), w (N,) -> a scalar. N is a multiple
+    of CHUNK, slots of weight 0 come last, and chunks that hold no others are
+    passed over. Gradients flow to X, W and b.
+    """
+    return loss_and_grads(X, W, b, y, w)[0]
+
+
+def loss_and_grads(X, W, b, y, w):
+    chunks = [a.reshape(-1, CHUNK, *a.shape[1:]) for a in (X, y, w)]
+    used = (chunks[2] > 0).any(1).sum()
+
+    def add_chunk(i, sums):
+        total, dX, dW, db = sums
+        X, y, w = (a[i] for a in chunks)
+        index, weight = y[:, None], w[:, None]
+        logits = X @ W + b
+        right = jnp.take_along_axis(logits, index, 1)
+        top = logits.max(1, keepdims=True)
+        exps = jnp.exp(logits - top)
+        norm = exps.sum(1, keepdims=True)
+        total += ((top + jnp.log(norm) - right) * weight).sum()
+        grad = exps * (weight / norm) - (index == jnp.arange(len(b))) * weight
+        return (total, dX.at[i].set(grad @ W.T), dW + grad.T @ X,
+                db + jnp.ones(CHUNK) @ grad)
+
+    zeros = (jnp.zeros(()), *map(jnp.zeros_like, (chunks[0], W.T, b)))
+    total, dX, dW, db = jax.lax.fori_loop(0, used, add_chunk, zeros)
+    return total, (dX.reshape(X.shape), dW.T, db)
+
+
+def scaled(grads, grad_output):
+    return *(grad_output * g for g in grads), None, None
+
+
+projected_cross_entropy.defvjp(loss_and_grads, scaled)
+
+
+def is_plain_cross_entropy(loss):
+    """Whether loss is Optax's cross-entropy with integer labels."""
+    return loss is optax.softmax_cross_entropy_with_integer_labels
+
+
+def fused_batch_loss(net, params, rng, tokens_X, segments_X, valid_lens_x,
+                     pred_positions_X, mlm_weights_X, mlm_Y, nsp_y):
+    """`_get_batch_loss_bert` for our BERTModel and plain cross-entropy."""
+    # Slots of weight 1, then, to fill the last chunk, places out of range
+    room = -(-mlm_weights_X.size // CHUNK) * CHUNK
+    slots = jnp.nonzero(mlm_weights_X, size=room,
+                        fill_value=mlm_weights_X.shape)
+
+    def take(a):
+        return a.at[slots].get(mode="fill", fill_value=0)
+
+    def up_to_projection(net):
+        encoded_X = net.encoder(
+            tokens_X, segments_X, valid_lens_x.reshape(-1), rng is not None)
+        X = encoded_X[slots[0], take(pred_positions_X)]
+        for layer in net.mlm.mlp.layers[:-1]:
+            X = layer(X)
+        return X, net.nsp(nn.tanh(net.hidden(encoded_X[:, 0])))
+
+    X, nsp_Y_hat = net.apply(
+        params, method=up_to_projection, rngs=dropout_rngs(rng))
+    projection = params["params"]["mlm"]["mlp"]["layers_3"]
+    weights = take(mlm_weights_X)
+    mlm_l = projected_cross_entropy(
+        X, projection["kernel"], projection["bias"], take(mlm_Y),
+        weights / jnp.maximum(weights.sum(), 1e-8))
+    nsp_l = optax.softmax_cross_entropy_with_integer_labels(
+        nsp_Y_hat, nsp_y).mean()
+    return mlm_l, nsp_l, mlm_l + nsp_l

@@ -1,0 +1,235 @@
+"""BERT in JAX and Flax, in d2l's names (d2l 15.8; Devlin et al., 2019).
+
+B = batch size, L = sequence length, H = num_hiddens, P = number of
+prediction slots, V = vocab_size. Every call takes `training`; when it is
+True, dropout is on and `apply` needs `rngs={'dropout': key}`.
+"""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+
+from d2lbert.checks import check_heads, check_ids, check_length
+
+# N(0, 0.02) for every matrix, 0 for biases (Google's BERT code)
+init_weights = nn.initializers.normal(0.02)
+Dense = partial(nn.Dense, kernel_init=init_weights)
+Embed = partial(nn.Embed, embedding_init=init_weights)
+# PyTorch's epsilon; and two passes over a row lose fewer digits than one
+LayerNorm = partial(nn.LayerNorm, epsilon=1e-5, use_fast_variance=False)
+
+
+class Dropout(nn.Module):
+    """Inverted dropout; the rate counts in steps of 1/256.
+
+    Each number asks for one random byte. Flax's own asks for four, which on
+    a CPU takes a seventh of a training step.
+    """
+    rate: float
+
+    @nn.compact
+    def __call__(self, X, training=False):
+        """Any shape -> the same shape."""
+        dropped = min(round(256 * self.rate), 255)
+        if not training or not dropped:
+            return X
+        words = jax.random.bits(self.make_rng("dropout"), -(-X.size // 4))
+        dice = jax.lax.bitcast_convert_type(words, jnp.uint8).reshape(-1)
+        kept = dice[:X.size].reshape(X.shape) >= dropped
+        return jnp.where(kept, X * (256 / (256 - dropped)), 0)
+
+
+class MultiHeadAttention(nn.Module):
+    """Scaled dot-product attention in num_heads subspaces (d2l 11.5)."""
+    num_hiddens: int
+    num_heads: int
+    dropout: float
+
+    def setup(self):
+        check_heads(self.num_hiddens, self.num_heads)
+        self.W_q = Dense(self.num_hiddens)
+        self.W_k = Dense(self.num_hiddens)
+        self.W_v = Dense(self.num_hiddens)
+        self.W_o = Dense(self.num_hiddens)
+        self.attention_dropout = Dropout(self.dropout)
+
+    def __call__(self, queries, keys, values, valid_lens, training=False):
+        """(B, L, H) three times, (B,) or None -> (B, L, H)."""
+        Q = self.split(self.W_q(queries))
+        K = self.split(self.W_k(keys))
+        scores = jnp.einsum("bqhd,bkhd->bhqk", Q, K) / Q.shape[-1] ** 0.5
+        if valid_lens is not None:
+            mask = jnp.arange(keys.shape[1]) < valid_lens[:, None]
+            scores = jnp.where(mask[:, None, None], scores, -jnp.inf)
+        weights = self.attention_dropout(nn.softmax(scores), training)
+        V = self.split(self.W_v(values))
+        out = jnp.einsum("bhqk,bkhd->bqhd", weights, V)
+        return self.W_o(out.reshape(queries.shape))
+
+    def split(self, X):
+        """(B, L, H) -> (B, L, num_heads, H / num_heads)."""
+        return X.reshape(*X.shape[:2], self.num_heads, -1)
+
+
+class AddNorm(nn.Module):
+    """Residual connection, then layer normalisation (d2l 11.7.3)."""
+    dropout: float
+
+    @nn.compact
+    def __call__(self, X, Y, training=False):
+        """LayerNorm(X + dropout(Y)), all (B, L, H)."""
+        return LayerNorm()(X + Dropout(self.dropout)(Y, training))
+
+
+class PositionWiseFFN(nn.Module):
+    """The same two-layer network at every position (d2l 11.7.2)."""
+    ffn_num_hiddens: int
+    ffn_num_outputs: int
+
+    def setup(self):
+        self.dense1 = Dense(self.ffn_num_hiddens)
+        self.dense2 = Dense(self.ffn_num_outputs)
+
+    def __call__(self, X, training=False):
+        """(B, L, H) -> (B, L, H)."""
+        return self.dense2(nn.relu(self.dense1(X)))
+
+
+class TransformerEncoderBlock(nn.Module):
+    """Attention and feed-forward, each followed by add & norm (d2l 11.7)."""
+    num_hiddens: int
+    ffn_num_hiddens: int
+    num_heads: int
+    dropout: float
+
+    def setup(self):
+        self.attention = MultiHeadAttention(
+            self.num_hiddens, self.num_heads, self.dropout)
+        self.addnorm1 = AddNorm(self.dropout)
+        self.ffn = PositionWiseFFN(self.ffn_num_hiddens, self.num_hiddens)
+        self.addnorm2 = AddNorm(self.dropout)
+
+    def __call__(self, X, valid_lens, training=False):
+        """(B, L, H), (B,) or None -> (B, L, H)."""
+        Y = self.attention(X, X, X, valid_lens, training)
+        Y = self.addnorm1(X, Y, training)
+        return self.addnorm2(Y, self.ffn(Y), training)
+
+
+class BERTEncoder(nn.Module):
+    """BERT encoder."""
+    vocab_size: int
+    num_hiddens: int
+    ffn_num_hiddens: int
+    num_heads: int
+    num_blks: int
+    dropout: float
+    max_len: int = 1000
+
+    def setup(self):
+        self.token_embedding = Embed(self.vocab_size, self.num_hiddens)
+        self.segment_embedding = Embed(2, self.num_hiddens)
+        # One learned vector a position, added to every sequence
+        self.pos_embedding = self.param(
+            "pos_embedding", init_weights,
+            (1, self.max_len, self.num_hiddens))
+        self.blks = [
+            TransformerEncoderBlock(self.num_hiddens, self.ffn_num_hiddens,
+                                    self.num_heads, self.dropout)
+            for _ in range(self.num_blks)]
+
+    def __call__(self, tokens, segments, valid_lens, training=False):
+        """Token ids (B, L), segment ids (B, L), (B,) or None -> (B, L, H).
+
+        Raises:
+            ValueError: L > max_len, or a token id outside the vocabulary.
+                Inside `jax.jit` the ids are not known and not checked.
+        """
+        check_length(tokens.shape[1], self.max_len)
+        if not isinstance(tokens, jax.core.Tracer):
+            check_ids(tokens, self.vocab_size)
+        X = self.token_embedding(tokens) + self.segment_embedding(segments)
+        X = X + self.pos_embedding[:, :X.shape[1]]
+        for blk in self.blks:
+            X = blk(X, valid_lens, training)
+        return X
+
+
+class MaskLM(nn.Module):
+    """The masked language model task of BERT."""
+    vocab_size: int
+    num_hiddens: int
+
+    def setup(self):
+        self.mlp = nn.Sequential([
+            Dense(self.num_hiddens), nn.relu,
+            LayerNorm(),
+            Dense(self.vocab_size)])
+
+    def __call__(self, X, pred_positions, training=False):
+        """Encodings (B, L, H), positions (B, P) -> logits (B, P, V)."""
+        rows = jnp.arange(X.shape[0])[:, None]
+        return self.mlp(X[rows, pred_positions])
+
+
+class NextSentencePred(nn.Module):
+    """The next sentence prediction task of BERT."""
+
+    def setup(self):
+        self.output = Dense(2)
+
+    def __call__(self, X, training=False):
+        """Vectors (B, H) -> logits (B, 2): not next, next."""
+        return self.output(X)
+
+
+class BERTModel(nn.Module):
+    """The BERT model: encoder and the two pretraining tasks."""
+    vocab_size: int
+    num_hiddens: int
+    ffn_num_hiddens: int
+    num_heads: int
+    num_blks: int
+    dropout: float
+    max_len: int = 1000
+
+    def setup(self):
+        self.encoder = BERTEncoder(
+            self.vocab_size, self.num_hiddens, self.ffn_num_hiddens,
+            self.num_heads, self.num_blks, self.dropout, self.max_len)
+        self.hidden = Dense(self.num_hiddens)
+        self.mlm = MaskLM(self.vocab_size, self.num_hiddens)
+        self.nsp = NextSentencePred()
+
+    def __call__(self, tokens, segments, valid_lens=None,
+                 pred_positions=None, training=False):
+        """Encode and predict.
+
+        Args:
+            tokens, segments: (B, L) integers; valid_lens: (B,) or None.
+            pred_positions: (B, P) positions to predict, or None.
+
+        Returns:
+            encoded_X (B, L, H), mlm_Y_hat (B, P, V) or None without
+            positions, nsp_Y_hat (B, 2).
+        """
+        encoded_X = self.encoder(tokens, segments, valid_lens, training)
+        mlm_Y_hat = None
+        if pred_positions is not None:
+            mlm_Y_hat = self.mlm(encoded_X, pred_positions)
+        # The vector of <cls>, at position 0, stands for the whole sequence
+        nsp_Y_hat = self.nsp(nn.tanh(self.hidden(encoded_X[:, 0])))
+        return encoded_X, mlm_Y_hat, nsp_Y_hat
+
+
+def dropout_rngs(rng):
+    """The `rngs` of `apply`; none for rng None, evaluation mode."""
+    return {} if rng is None else {"dropout": rng}
+
+
+def init_params(net, key):
+    """Fresh weights {'params': …} of a `BERTModel`; no batch is needed."""
+    ids = jnp.zeros((1, 1), jnp.int32)
+    return net.init(key, ids, ids, jnp.ones(1), ids)

@@ -1,0 +1,216 @@
+"""Pretraining BERT in JAX and looking at what it learned (d2l 15.10)."""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+from d2lbert.batches import take
+from d2lbert.checks import check_ids, check_length
+from d2lbert.jax.fast import fused_batch_loss, is_plain_cross_entropy
+from d2lbert.jax.model import BERTModel, dropout_rngs, init_params
+from d2lbert.pretraining import pad_inputs
+from d2lbert.training import TrainingLog, warmup_linear
+
+
+def try_gpu(i=0):
+    """The i-th accelerator, or the CPU where there is none."""
+    devices = try_all_gpus()
+    return devices[i] if i < len(devices) else jax.devices("cpu")[0]
+
+
+def try_all_gpus():
+    """All accelerators (GPU, TPU); [cpu] where there is none.
+
+    Where XLA was told to act as several CPU devices, these are given.
+    """
+    return jax.devices()
+
+
+def cross_entropy():
+    """The loss of both pretraining tasks."""
+    return optax.softmax_cross_entropy_with_integer_labels
+
+
+def _get_batch_loss_bert(net, params, rng, loss, vocab_size, tokens_X,
+                         segments_X, valid_lens_x, pred_positions_X,
+                         mlm_weights_X, mlm_Y, nsp_y):
+    """Losses of a batch: masked LM, next sentence, and their sum.
+
+    The masked-LM loss is the mean over the slots of weight 1; slots that
+    only pad the batch get no gradient.
+
+    Args:
+        rng: key for dropout, or None for evaluation mode.
+        loss: (logits, labels) -> one value a prediction.
+    """
+    _, mlm_Y_hat, nsp_Y_hat = net.apply(
+        params, tokens_X, segments_X, valid_lens_x.reshape(-1),
+        pred_positions_X, training=rng is not None, rngs=dropout_rngs(rng))
+    per_slot = loss(mlm_Y_hat.reshape(-1, vocab_size), mlm_Y.reshape(-1))
+    weights = mlm_weights_X.reshape(-1)
+    check_unreduced(per_slot, weights)
+    mlm_l = (per_slot * weights).sum() / jnp.maximum(weights.sum(), 1e-8)
+    nsp_l = loss(nsp_Y_hat, nsp_y).mean()
+    return mlm_l, nsp_l, mlm_l + nsp_l
+
+
+def check_unreduced(per_slot, weights):
+    """Raise ValueError for a loss that is already a mean or a sum."""
+    if per_slot.shape != weights.shape:
+        raise ValueError(
+            f"the loss of {weights.size} predictions has shape "
+            f"{per_slot.shape}, not one value each: use one such as optax."
+            "softmax_cross_entropy_with_integer_labels")
+
+
+ADAM = optax.scale_by_adam()
+
+
+@partial(jax.jit, static_argnums=(0, 1, 2, 3), donate_argnums=(4, 5))
+def train_step(net, loss, vocab_size, is_fused, params, state, key, rate,
+               batch):
+    """One step of Adam; compiled once for each batch shape."""
+    rng = jax.random.fold_in(key, state.count)
+
+    def total_loss(params):
+        if is_fused:
+            losses = fused_batch_loss(net, params, rng, *batch)
+        else:
+            losses = _get_batch_loss_bert(
+                net, params, rng, loss, vocab_size, *batch)
+        return losses[2], losses[:2]
+
+    grads, losses = jax.grad(total_loss, has_aux=True)(params)
+    updates, state = ADAM.update(grads, state)
+    params = jax.tree.map(lambda p, u: p - rate * u, params, updates)
+    return params, state, losses
+
+
+def train_bert(train_iter, net, loss, vocab_size, devices, num_steps,
+               lr=3e-3, warmup=0.1, params=None, seed=0):
+    """Pretrain net for num_steps batches, with Adam and warm-up.
+
+    Args:
+        train_iter: iterable of the 7-tuples of `load_data_wiki`.
+        loss: a cross-entropy with one value a prediction, such as
+            optax.softmax_cross_entropy_with_integer_labels.
+        devices: list of devices; several share each batch.
+        lr: peak learning rate; warmup: share of the steps that lead to it.
+        params: weights to start from, left as they are; None for new ones.
+        seed: fixes the new weights and the dropout.
+
+    Returns:
+        The trained params, and the `TrainingLog` with the losses of every
+        step. Prints the last losses and the sentence pairs a second.
+
+    Raises:
+        ValueError: for a token id outside the vocabulary, or a batch that
+            cannot be divided among the devices.
+    """
+    init_key, key = jax.random.split(jax.random.key(seed))
+    if params is None:
+        params = jax.jit(init_params, static_argnums=0)(net, init_key)
+    by_row, everywhere = placements(devices)
+    # A step reuses the memory of its arguments, so it gets copies
+    params = jax.device_put(jax.tree.map(jnp.array, params), everywhere)
+    state = jax.device_put(ADAM.init(params), everywhere)
+    rates = (warmup_linear(i, num_steps, lr, warmup) for i in range(num_steps))
+    is_fused = (type(net) is BERTModel and is_plain_cross_entropy(loss)
+                and len(devices) == 1)
+
+    def step(batch):
+        nonlocal params, state
+        check_batch(batch, vocab_size, len(devices))
+        params, state, losses = train_step(
+            net, loss, vocab_size, is_fused, params, state, key,
+            np.float32(next(rates)), jax.device_put(batch, by_row))
+        return losses
+
+    log = TrainingLog(num_steps).run(take(train_iter, num_steps), step)
+    log.report(devices)
+    return params, log
+
+
+def placements(devices):
+    """Two shardings: rows divided among devices; the same on each."""
+    mesh = Mesh(np.array(devices), ("batch",))
+    return (NamedSharding(mesh, PartitionSpec("batch")),
+            NamedSharding(mesh, PartitionSpec()))
+
+
+def check_batch(batch, vocab_size, num_devices):
+    """Raise ValueError for what JAX itself would pass over or put badly."""
+    check_ids(batch[0], vocab_size)
+    check_ids(batch[5], vocab_size)
+    if len(batch[0]) % num_devices:
+        raise ValueError(
+            f"a batch of {len(batch[0])} examples cannot be divided among "
+            f"{num_devices} devices: choose a multiple")
+
+
+def evaluate_bert(net, params, data_iter):
+    """Masked-LM loss, next-sentence loss and accuracy over one epoch.
+
+    Each is a mean over all prediction slots or all pairs, not over batches.
+
+    Returns:
+        Three floats: nats a word, nats a pair, a share.
+    """
+    sums = 0
+    for batch in take(data_iter, len(data_iter)):
+        check_batch(batch, net.vocab_size, 1)
+        sums = sums + np.array(
+            evaluate_batch(net, params, batch), np.float64)
+    mlm, slots, nsp, right, pairs = sums
+    return mlm / slots, nsp / pairs, right / pairs
+
+
+@partial(jax.jit, static_argnums=0)
+def evaluate_batch(net, params, batch):
+    """The five sums of a batch that `evaluate_bert` needs."""
+    loss = cross_entropy()
+    *X, weights, mlm_Y, nsp_y = batch
+    _, mlm_Y_hat, nsp_Y_hat = net.apply(params, *X)
+    mlm_l = (loss(mlm_Y_hat, mlm_Y) * weights).sum()
+    nsp_l = loss(nsp_Y_hat, nsp_y).sum()
+    right = (nsp_Y_hat.argmax(1) == nsp_y).sum()
+    return mlm_l, weights.sum(), nsp_l, right, len(nsp_y)
+
+
+def encode(net, params, pairs, vocab):
+    """Encode sentences or pairs of sentences, in evaluation mode.
+
+    Args:
+        pairs: list of (tokens_a, tokens_b), tokens_b None for one sentence.
+
+    Returns:
+        (len(pairs), L, H) float32 array; rows are padded to the longest.
+    """
+    tokens, segments, valid_lens = pad_inputs(pairs, vocab)
+    L = tokens.shape[1]
+    check_length(L, net.max_len)
+    check_ids(tokens, net.vocab_size)
+    # Few lengths mean few compilations; attention does not see the padding
+    padding = (0, 0), (0, min(-L % 8, net.max_len - L))
+    encoded_X = encode_batch(net, params, np.pad(tokens, padding),
+                             np.pad(segments, padding), valid_lens)
+    return np.array(encoded_X)[:, :L]
+
+
+@partial(jax.jit, static_argnums=0)
+def encode_batch(net, params, tokens, segments, valid_lens):
+    """(B, L) twice, (B,) -> (B, L, H)."""
+    return net.apply(params, tokens, segments, valid_lens)[0]
+
+
+def get_bert_encoding(net, params, tokens_a, tokens_b=None, *, vocab):
+    """Encode one sentence or one pair, in evaluation mode (d2l 15.10.2).
+
+    Returns:
+        (1, L, H): a vector for `<cls>`, each token and each `<sep>`.
+    """
+    return jnp.array(encode(net, params, [(tokens_a, tokens_b)], vocab))

@@ -1,0 +1,21 @@
+"""BERT in MXNet/Gluon: `from d2lbert import mxnet as d2l`."""
+
+from d2lbert.mxnet.compat import import_mxnet as _import_mxnet
+
+_import_mxnet()  # before anything else here imports it
+
+from mxnet import npx as _npx  # noqa: E402
+
+_npx.set_np()
+
+from d2lbert.mxnet.checkpoint import (  # noqa: E402, F401
+    export_params, import_params, load_checkpoint, save_checkpoint)
+from d2lbert.mxnet.data import (  # noqa: E402, F401
+    get_dataloader_workers, load_data_wiki, load_held_out_wiki, to_tensors)
+from d2lbert.mxnet.model import (  # noqa: E402, F401
+    AddNorm, BERTEncoder, BERTModel, MaskLM, MultiHeadAttention,
+    NextSentencePred, PositionWiseFFN, TransformerEncoderBlock)
+from d2lbert.mxnet.train import (  # noqa: E402, F401
+    _get_batch_loss_bert, cross_entropy, encode, evaluate_bert,
+    get_bert_encoding, train_bert, try_all_gpus, try_gpu)
+from d2lbert.shared import *  # noqa: E402, F403

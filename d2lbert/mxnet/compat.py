@@ -1,0 +1,113 @@
+"""MXNet 1.9.1 on today's NumPy, and on all cores.
+
+MXNet was last released in 2022 and asks NumPy for names that NumPy 1.24 and
+2.0 took away (apache/mxnet #21165); on those it does not import. Here MXNet's
+own modules, and no others, are given a NumPy that still has the names. The
+NumPy that everybody else imports is not touched.
+"""
+
+import builtins
+import os
+import sys
+import types
+import warnings
+from contextlib import contextmanager
+
+import numpy
+
+NO_MXNET = (
+    "d2lbert.mxnet needs MXNet 1.9.1 (pip install 'd2lbert[mxnet]'), which "
+    "has wheels only for Linux (x86-64, Arm) and Intel Macs; the PyTorch and "
+    "JAX backends work without it. On Python 3.12 and later it also needs "
+    "setuptools.")
+
+# What the names stood for. MXNet asks for them at import, for bool later too.
+REMOVED = {
+    "bool": bool, "Inf": numpy.inf, "PINF": numpy.inf, "NINF": -numpy.inf,
+    "NaN": numpy.nan, "NAN": numpy.nan, "PZERO": 0.0, "NZERO": -0.0,
+    "alltrue": numpy.all, "sometrue": numpy.any, "product": numpy.prod,
+    "round_": numpy.round, "msort": lambda a: numpy.sort(a, axis=0),
+    "in1d": lambda a, b, **options: numpy.isin(numpy.ravel(a), b, **options),
+    "trapz": getattr(numpy, "trapezoid", None) or numpy.trapz,
+}
+# Financial functions, which are a package of their own since NumPy 1.20
+ELSEWHERE = ("mirr", "npv", "pmt", "ppmt", "pv", "rate")
+
+
+class EarlierNumPy(types.ModuleType):
+    """NumPy together with the names it had when MXNet was written."""
+
+    def __init__(self):
+        super().__init__("numpy", numpy.__doc__)
+        self.__dict__.update(REMOVED)
+        self.__dict__.update((name, _moved(name)) for name in ELSEWHERE)
+
+    def __getattr__(self, name):
+        return getattr(numpy, name)
+
+
+def _moved(name):
+    def function(*args, **kwargs):
+        raise RuntimeError(f"NumPy no longer has {name}: it is now in the "
+                           "package numpy-financial")
+    return function
+
+
+@contextmanager
+def earlier_numpy_for(package):
+    """Inside, `import numpy` in modules of package gives `EarlierNumPy`."""
+    plain_import, earlier = builtins.__import__, EarlierNumPy()
+
+    def import_(name, globals=None, locals=None, fromlist=(), level=0):
+        module = plain_import(name, globals, locals, fromlist, level)
+        importer = (globals or {}).get("__name__", "")
+        if module is numpy and importer.split(".")[0] == package:
+            return earlier
+        return module
+
+    builtins.__import__ = import_
+    try:
+        yield
+    finally:
+        builtins.__import__ = plain_import
+
+
+@contextmanager
+def all_cores():
+    """Inside, libraries that are loaded take every core we may run on.
+
+    MXNet takes half of them otherwise, assuming that each core counts twice
+    as two hardware threads; where that is not so, a matrix product takes
+    twice as long. Whoever sets OMP_NUM_THREADS is left their choice, and so
+    is PyTorch if it is loaded later.
+    """
+    if "OMP_NUM_THREADS" in os.environ:
+        yield
+        return
+    os.environ["OMP_NUM_THREADS"] = str(
+        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity")
+        else os.cpu_count() or 1)
+    try:
+        yield
+    finally:
+        del os.environ["OMP_NUM_THREADS"]
+
+
+def import_mxnet():
+    """Import MXNet with NumPy's earlier names, unless it is there already.
+
+    Raises:
+        ImportError: if there is no MXNet here; says where there is one.
+    """
+    if "mxnet" in sys.modules:
+        return
+    # Left over if a plain `import mxnet` failed half-way
+    for name in [n for n in sys.modules if n.startswith("mxnet.")]:
+        del sys.modules[name]
+    quiet = warnings.catch_warnings()
+    try:
+        with earlier_numpy_for("mxnet"), all_cores(), quiet:
+            warnings.simplefilter("ignore")  # about distutils
+            import mxnet  # noqa: F401
+    except (ImportError, OSError) as error:  # OSError: its library is not here
+        raise ImportError(NO_MXNET) from error

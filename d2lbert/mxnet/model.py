@@ -1,0 +1,206 @@
+"""BERT in MXNet/Gluon, in d2l's names (d2l 15.8; Devlin et al., 2019).
+
+B = batch size, L = sequence length, H = num_hiddens, P = number of
+prediction slots, V = vocab_size. The blocks with a `hybrid_forward` become
+one compiled graph each when the net is hybridized; F is then MXNet's symbols
+instead of its arrays.
+"""
+
+from functools import partial
+
+from mxnet import init, np, npx
+from mxnet.gluon import nn
+
+from d2lbert.checks import check_heads, check_ids, check_length
+
+# N(0, 0.02) for every matrix, 0 for biases (Google's BERT code). Parameters
+# that name their initialiser keep it whatever net.initialize is called with.
+init_weights = init.Normal(0.02)
+Dense = partial(nn.Dense, flatten=False, weight_initializer=init_weights)
+Embedding = partial(nn.Embedding, weight_initializer=init_weights)
+LayerNorm = partial(nn.LayerNorm, epsilon=1e-5)
+
+
+class MultiHeadAttention(nn.HybridBlock):
+    """Scaled dot-product attention in num_heads subspaces (d2l 11.5)."""
+
+    def __init__(self, num_hiddens, num_heads, dropout):
+        super().__init__()
+        check_heads(num_hiddens, num_heads)
+        self.num_heads, self.scale = num_heads, (num_hiddens / num_heads)**0.5
+        self.W_q = Dense(num_hiddens, in_units=num_hiddens)
+        self.W_k = Dense(num_hiddens, in_units=num_hiddens)
+        self.W_v = Dense(num_hiddens, in_units=num_hiddens)
+        self.W_o = Dense(num_hiddens, in_units=num_hiddens)
+        self.dropout = nn.Dropout(dropout)
+
+    def hybrid_forward(self, F, queries, keys, values, valid_lens=None):
+        """(B, L, H) three times, (B,) or None -> (B, L, H)."""
+        scores = F.npx.batch_dot(
+            self.split(F, self.W_q(queries)),
+            self.split(F, self.W_k(keys)), transpose_b=True)
+        if valid_lens is None:
+            weights = F.npx.softmax(scores, temperature=self.scale)
+        else:
+            # As many lengths as there are rows of scores
+            lens = F.np.repeat(valid_lens.astype("int32"), self.num_heads)
+            lens = F.np.expand_dims(lens, 1) + F.npx.arange_like(
+                scores, axis=1).astype("int32") * 0
+            weights = F.npx.softmax(
+                scores, lens, use_length=True, temperature=self.scale)
+        out = F.npx.batch_dot(
+            self.dropout(weights), self.split(F, self.W_v(values)))
+        out = F.npx.reshape(out, (-6, -1, self.num_heads, -2, -2))
+        out = F.np.transpose(out, (0, 2, 1, 3))
+        return self.W_o(F.npx.reshape(out, (-2, -2, -5)))
+
+    def split(self, F, X):
+        """(B, L, H) -> (B * num_heads, L, H / num_heads)."""
+        X = F.npx.reshape(X, (-2, -2, -6, self.num_heads, -1))
+        X = F.np.transpose(X, (0, 2, 1, 3))
+        return F.npx.reshape(X, (-5, -2, -2))
+
+
+class AddNorm(nn.HybridBlock):
+    """Residual connection, then layer normalisation (d2l 11.7.3)."""
+
+    def __init__(self, norm_shape, dropout):
+        super().__init__()
+        self.dropout = nn.Dropout(dropout)
+        self.ln = LayerNorm(in_channels=norm_shape)
+
+    def hybrid_forward(self, F, X, Y):
+        """LayerNorm(X + dropout(Y)), all (B, L, H)."""
+        return self.ln(X + self.dropout(Y))
+
+
+class PositionWiseFFN(nn.HybridBlock):
+    """The same two-layer network at every position (d2l 11.7.2)."""
+
+    def __init__(self, ffn_num_hiddens, ffn_num_outputs):
+        super().__init__()
+        self.dense1 = Dense(ffn_num_hiddens, in_units=ffn_num_outputs)
+        self.dense2 = Dense(ffn_num_outputs, in_units=ffn_num_hiddens)
+
+    def hybrid_forward(self, F, X):
+        """(B, L, H) -> (B, L, H)."""
+        return self.dense2(F.npx.relu(self.dense1(X)))
+
+
+class TransformerEncoderBlock(nn.HybridBlock):
+    """Attention and feed-forward, each followed by add & norm (d2l 11.7)."""
+
+    def __init__(self, num_hiddens, ffn_num_hiddens, num_heads, dropout):
+        super().__init__()
+        self.attention = MultiHeadAttention(num_hiddens, num_heads, dropout)
+        self.addnorm1 = AddNorm(num_hiddens, dropout)
+        self.ffn = PositionWiseFFN(ffn_num_hiddens, num_hiddens)
+        self.addnorm2 = AddNorm(num_hiddens, dropout)
+
+    def hybrid_forward(self, F, X, valid_lens=None):
+        """(B, L, H), (B,) or None -> (B, L, H)."""
+        Y = self.addnorm1(X, self.attention(X, X, X, valid_lens))
+        return self.addnorm2(Y, self.ffn(Y))
+
+
+class BERTEncoder(nn.Block):
+    """BERT encoder."""
+
+    def __init__(self, vocab_size, num_hiddens, ffn_num_hiddens, num_heads,
+                 num_blks, dropout, max_len=1000):
+        super().__init__()
+        self.vocab_size, self.max_len = vocab_size, max_len
+        self.token_embedding = Embedding(vocab_size, num_hiddens)
+        self.segment_embedding = Embedding(2, num_hiddens)
+        # One learned vector a position, added to every sequence
+        self.pos_embedding = self.params.get(
+            "pos_embedding", shape=(1, max_len, num_hiddens),
+            init=init_weights)
+        self.blks = nn.HybridSequential()
+        for _ in range(num_blks):
+            self.blks.add(TransformerEncoderBlock(
+                num_hiddens, ffn_num_hiddens, num_heads, dropout))
+
+    def forward(self, tokens, segments, valid_lens):
+        """Token ids (B, L), segment ids (B, L), (B,) or None -> (B, L, H).
+
+        Raises:
+            ValueError: L > max_len, or a token id outside the vocabulary.
+        """
+        check_length(tokens.shape[1], self.max_len)
+        if tokens.ctx.device_type == "cpu":  # elsewhere it would make us wait
+            check_ids(tokens.asnumpy(), self.vocab_size)
+        X = self.token_embedding(tokens) + self.segment_embedding(segments)
+        X = X + self.pos_embedding.data(X.ctx)[:, :X.shape[1]]
+        if valid_lens is None:
+            valid_lens = np.full((X.shape[0],), X.shape[1], ctx=X.ctx)
+        for blk in self.blks:
+            X = blk(X, valid_lens)
+        return X
+
+
+class MaskLM(nn.Block):
+    """The masked language model task of BERT."""
+
+    def __init__(self, vocab_size, num_hiddens):
+        super().__init__()
+        self.mlp = nn.HybridSequential()
+        self.mlp.add(
+            Dense(num_hiddens, in_units=num_hiddens, activation="relu"),
+            LayerNorm(in_channels=num_hiddens),
+            Dense(vocab_size, in_units=num_hiddens))
+
+    def forward(self, X, pred_positions):
+        """Encodings (B, L, H), positions (B, P) -> logits (B, P, V)."""
+        rows = np.arange(X.shape[0], dtype="int32", ctx=X.ctx)[:, None]
+        return self.mlp(X[rows, pred_positions.astype("int32")])
+
+
+class NextSentencePred(nn.Block):
+    """The next sentence prediction task of BERT.
+
+    Without num_hiddens, as in d2l, the first input decides it.
+    """
+
+    def __init__(self, num_hiddens=0):
+        super().__init__()
+        self.output = Dense(2, in_units=num_hiddens)
+
+    def forward(self, X):
+        """Vectors (B, H) -> logits (B, 2): not next, next."""
+        return self.output(X)
+
+
+class BERTModel(nn.Block):
+    """The BERT model: encoder and the two pretraining tasks."""
+
+    def __init__(self, vocab_size, num_hiddens, ffn_num_hiddens, num_heads,
+                 num_blks, dropout, max_len=1000):
+        super().__init__()
+        self.encoder = BERTEncoder(
+            vocab_size, num_hiddens, ffn_num_hiddens, num_heads, num_blks,
+            dropout, max_len)
+        self.hidden = Dense(
+            num_hiddens, in_units=num_hiddens, activation="tanh")
+        self.mlm = MaskLM(vocab_size, num_hiddens)
+        self.nsp = NextSentencePred(num_hiddens)
+
+    def forward(self, tokens, segments, valid_lens=None,
+                pred_positions=None):
+        """Encode and predict.
+
+        Args:
+            tokens, segments: (B, L) integers; valid_lens: (B,) or None.
+            pred_positions: (B, P) positions to predict, or None.
+
+        Returns:
+            encoded_X (B, L, H), mlm_Y_hat (B, P, V) or None without
+            positions, nsp_Y_hat (B, 2).
+        """
+        encoded_X = self.encoder(tokens, segments, valid_lens)
+        mlm_Y_hat = None
+        if pred_positions is not None:
+            mlm_Y_hat = self.mlm(encoded_X, pred_positions)
+        # The vector of <cls>, at position 0, stands for the whole sequence
+        nsp_Y_hat = self.nsp(self.hidden(encoded_X[:, 0]))
+        return encoded_X, mlm_Y_hat, nsp_Y_hat

@@ -1,0 +1,193 @@
+"""Pretraining BERT in MXNet and looking at what it learned (d2l 15.10)."""
+
+from functools import partial
+
+import numpy
+from mxnet import autograd, context, cpu, gpu, np, optimizer
+from mxnet.gluon import Trainer
+from mxnet.gluon.loss import SoftmaxCELoss
+from mxnet.gluon.utils import split_and_load
+
+from d2lbert.batches import take
+from d2lbert.mxnet.checkpoint import is_initialized
+from d2lbert.mxnet.fast import fused_batch_loss, is_plain_cross_entropy
+from d2lbert.mxnet.model import BERTModel
+from d2lbert.pretraining import pad_inputs
+from d2lbert.training import TrainingLog, warmup_linear
+
+
+def try_gpu(i=0):
+    """The i-th GPU, or the CPU where there is none."""
+    devices = try_all_gpus()
+    return devices[i] if i < len(devices) else cpu()
+
+
+def try_all_gpus():
+    """All GPUs; [cpu] where there is none."""
+    return [gpu(i) for i in range(context.num_gpus())] or [cpu()]
+
+
+def cross_entropy():
+    """The loss of both pretraining tasks."""
+    return SoftmaxCELoss()
+
+
+class Adam(optimizer.Adam):
+    """Adam as in its paper, algorithm 1, and as in PyTorch.
+
+    MXNet adds epsilon before the bias of the second moment is corrected,
+    which makes the early steps smaller where gradients are tiny.
+    """
+
+    def update(self, index, weight, grad, state):
+        """Update a weight; called by `gluon.Trainer`."""
+        t = self._index_update_count.get(index, self.begin_num_update) + 1
+        whole = self.epsilon
+        self.epsilon = whole * (1 - self.beta2 ** t) ** 0.5
+        super().update(index, weight, grad, state)
+        self.epsilon = whole
+
+
+def _get_batch_loss_bert(net, loss, vocab_size, tokens_X_shards,
+                         segments_X_shards, valid_lens_x_shards,
+                         pred_positions_X_shards, mlm_weights_X_shards,
+                         mlm_Y_shards, nsp_y_shards):
+    """Losses of a batch: masked LM, next sentence, and their sum.
+
+    The arguments are lists with one shard of the batch a device, and so are
+    the results. The masked-LM loss is the mean over the slots of weight 1;
+    slots that only pad the batch get no gradient.
+    """
+    mlm_ls, nsp_ls, ls = [], [], []
+    for (tokens_X, segments_X, valid_lens_x, pred_positions_X,
+         mlm_weights_X, mlm_Y, nsp_y) in zip(
+            tokens_X_shards, segments_X_shards, valid_lens_x_shards,
+            pred_positions_X_shards, mlm_weights_X_shards, mlm_Y_shards,
+            nsp_y_shards):
+        _, mlm_Y_hat, nsp_Y_hat = net(
+            tokens_X, segments_X, valid_lens_x.reshape(-1), pred_positions_X)
+        weights = mlm_weights_X.reshape(-1)
+        per_slot = loss(
+            mlm_Y_hat.reshape(-1, vocab_size), mlm_Y.reshape(-1))
+        mlm_ls.append((per_slot * weights).sum()
+                      / np.maximum(weights.sum(), 1e-8))
+        nsp_ls.append(loss(nsp_Y_hat, nsp_y).mean())
+        ls.append(mlm_ls[-1] + nsp_ls[-1])
+    return mlm_ls, nsp_ls, ls
+
+
+def train_bert(train_iter, net, loss, vocab_size, devices, num_steps,
+               lr=3e-3, warmup=0.1):
+    """Pretrain net for num_steps batches, with Adam and warm-up.
+
+    Args:
+        train_iter: iterable of the 7-tuples of `load_data_wiki`.
+        loss: a cross-entropy, such as gluon.loss.SoftmaxCELoss().
+        devices: list of devices; several share each batch.
+        lr: peak learning rate; warmup: share of the steps that lead to it.
+
+    Returns:
+        The `TrainingLog` with the losses of every step. Prints the last
+        losses and the sentence pairs a second.
+    """
+    place(net, devices)
+    net.hybridize()
+    loss.hybridize()
+    batch_loss = _batch_loss(net, loss, vocab_size)
+    trainer = Trainer(net.collect_params(), Adam())
+    rates = (warmup_linear(i, num_steps, lr, warmup) for i in range(num_steps))
+
+    def step(batch):
+        shards = [split_and_load(x, devices, even_split=False) for x in batch]
+        mlm_shares, nsp_shares = shares(shards[4], shards[6])
+        with autograd.record():
+            mlm_ls, nsp_ls, _ = batch_loss(*shards)
+            mlm_ls = [l * s for l, s in zip(mlm_ls, mlm_shares)]
+            nsp_ls = [l * s for l, s in zip(nsp_ls, nsp_shares)]
+            autograd.backward(mlm_ls + nsp_ls)
+        trainer.set_learning_rate(next(rates))
+        trainer.step(1)
+        return (sum(l.as_in_ctx(devices[0]) for l in mlm_ls),
+                sum(l.as_in_ctx(devices[0]) for l in nsp_ls))
+
+    log = TrainingLog(num_steps).run(take(train_iter, num_steps), step)
+    log.report(devices)
+    return log
+
+
+def _batch_loss(net, loss, vocab_size):
+    """The fused loss where it is the same, the clear one elsewhere."""
+    if type(net) is BERTModel and is_plain_cross_entropy(loss):
+        return partial(fused_batch_loss, net, loss)
+    return partial(_get_batch_loss_bert, net, loss, vocab_size)
+
+
+def place(net, devices):
+    """Move net to devices, or initialize it there."""
+    if is_initialized(net):
+        net.collect_params().reset_ctx(devices)
+    else:
+        net.initialize(ctx=devices)
+
+
+def shares(mlm_weights_X_shards, nsp_y_shards):
+    """The share of each shard in the slots of weight 1 and in the pairs.
+
+    With them the sum over shards is the mean over the whole batch, however
+    the batch was divided.
+    """
+    slots = [float(w.asnumpy().sum()) for w in mlm_weights_X_shards]
+    pairs = [len(y) for y in nsp_y_shards]
+    return ([n / max(sum(slots), 1e-8) for n in slots],
+            [n / sum(pairs) for n in pairs])
+
+
+def device_of(net):
+    """The device, or the first of the devices, where net is."""
+    return next(iter(net.collect_params().values())).list_ctx()[0]
+
+
+def evaluate_bert(net, data_iter):
+    """Masked-LM loss, next-sentence loss and accuracy over one epoch.
+
+    Each is a mean over all prediction slots or all pairs, not over batches.
+
+    Returns:
+        Three floats: nats a word, nats a pair, a share.
+    """
+    loss, device, sums = SoftmaxCELoss(), device_of(net), 0
+    for batch in take(data_iter, len(data_iter)):
+        *X, weights, mlm_Y, nsp_y = (x.as_in_ctx(device) for x in batch)
+        _, mlm_Y_hat, nsp_Y_hat = net(*X)
+        mlm_l = loss(mlm_Y_hat, mlm_Y, np.expand_dims(weights, 2))
+        nsp_l = loss(nsp_Y_hat, nsp_y)
+        right = nsp_Y_hat.argmax(1) == nsp_y
+        # A SoftmaxCELoss is a mean over an example's slots
+        sums = sums + numpy.array([
+            float(mlm_l.sum()) * weights.shape[1], float(weights.sum()),
+            float(nsp_l.sum()), float(right.sum()), len(nsp_y)])
+    mlm, slots, nsp, right, pairs = sums
+    return mlm / slots, nsp / pairs, right / pairs
+
+
+def encode(net, pairs, vocab):
+    """Encode sentences or pairs of sentences, in evaluation mode.
+
+    Args:
+        pairs: list of (tokens_a, tokens_b), tokens_b None for one sentence.
+
+    Returns:
+        (len(pairs), L, H) float32 array; rows are padded to the longest.
+    """
+    inputs = (np.array(x, dtype=x.dtype, ctx=device_of(net))
+              for x in pad_inputs(pairs, vocab))
+    return net(*inputs)[0].asnumpy()
+
+
+def get_bert_encoding(net, tokens_a, tokens_b=None, *, vocab):
+    """Encode one sentence or one pair, in evaluation mode (d2l 15.10.2).
+
+    Returns:
+        (1, L, H): a vector for `<cls>`, each token and each `<sep>`.
+    """
+    return np.array(encode(net, [(tokens_a, tokens_b)], vocab))

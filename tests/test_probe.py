@@ -1,0 +1,59 @@
+"""The measure of context: what a perfect, a blind and a static model get."""
+
+import numpy as np
+
+from d2lbert.probe import context_probe, nearest_sense
+from d2lbert.vocab import Vocab
+
+VOCAB = Vocab(["crane"])
+EMBEDDING = np.ones((2, 3))
+
+
+def test_nearest_sense_goes_by_the_angle():
+    known = np.array([[1.0, 0], [0, 9.0], [8.0, 0]])
+    assert nearest_sense(known, ["a", "b", "a"], np.array(
+        [[5.0, 1], [0.1, 0.2]])) == ["a", "b"]
+
+
+def probe(vector_of):
+    def encode(pairs):
+        return np.stack([vector_of(tokens, rest) for tokens, rest in pairs])
+    return context_probe(encode, EMBEDDING, VOCAB, num=60)
+
+
+def at(tokens, vector):
+    rows = np.zeros((40, 3))
+    rows[tokens.index("crane") + 1] = vector  # <cls> comes first
+    return rows
+
+
+def test_a_model_that_knows_the_sense_is_always_right():
+    from d2lbert.miniwiki import sense_sentences
+    senses = {tuple(tokens): sense for seed in (101, 102)
+              for tokens, sense in sense_sentences("crane", 60, seed)}
+
+    def vector_of(tokens, rest):
+        is_bird = senses[tuple(tokens)] == "bird"
+        return at(tokens, [1, 0, 0] if is_bird else [0, 1, 0])
+
+    result = probe(vector_of)
+    assert result.contextual == 1.0 and result.static == 0.5
+
+
+def test_a_model_that_ignores_context_is_at_chance():
+    result = probe(lambda tokens, rest: at(tokens, [1, 2, 3]))
+    assert result.contextual == result.static == 0.5
+
+
+def test_held_out_sentences_are_balanced_and_not_among_the_known():
+    asked = []
+
+    def encode(pairs):
+        asked.append([tuple(tokens) for tokens, _ in pairs])
+        return np.stack([at(tokens, [1, 0, 0]) for tokens, _ in pairs])
+
+    result = context_probe(encode, EMBEDDING, VOCAB, num=60)
+    held_out, known = asked
+    assert not set(known) & set(held_out) and len(held_out) > 20
+    assert result.senses.count("bird") == result.senses.count("machine")
+    assert len(result.vectors) == len(result.senses) == len(held_out)

@@ -1,0 +1,86 @@
+"""The log of a training run: what is read when, and what is timed."""
+
+import numpy as np
+import pytest
+
+from d2lbert import training
+from d2lbert.batches import PretrainingBatches
+from d2lbert.pretraining import RESERVED_TOKENS
+from d2lbert.training import TrainingLog
+from d2lbert.vocab import Vocab
+
+
+class Clock:
+    """Seconds that pass when told to."""
+    now = 0.0
+
+    def __call__(self):
+        return self.now
+
+
+class Loss:
+    """A loss on a device: reading it is noted."""
+    reads = 0
+
+    def __float__(self):
+        type(self).reads += 1
+        return 1.5
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    clock = Clock()
+    monkeypatch.setattr(training, "perf_counter", clock)
+    return clock
+
+
+def batch(columns, rows=4):
+    return (np.zeros((rows, columns)),)
+
+
+def test_losses_are_read_in_bunches():
+    Loss.reads, reads = 0, []
+
+    def step(batch):
+        reads.append(Loss.reads)
+        return Loss(), Loss()
+
+    log = TrainingLog(500).run([batch(8)] * 500, step)
+    assert log.mlm == [1.5] * 500 == log.nsp
+    assert Loss.reads == 1000
+    assert len(set(reads)) < 60  # not once a step
+
+
+def test_steps_of_a_new_shape_are_not_timed(clock):
+    costs = iter([100, 1, 1, 50, 2, 1])  # the first of a shape compiles
+
+    def step(batch):
+        clock.now += next(costs)
+        return 0.0, 0.0
+
+    log = TrainingLog(6).run(map(batch, [8, 8, 8, 16, 16, 8]), step)
+    assert log.warmup_seconds == 150 and log.seconds == 5
+    assert log.pairs_per_sec == 4 * 4 / 5
+
+
+def test_report_speaks_d2ls_words(capsys):
+    log = TrainingLog(1).run([batch(8)], lambda batch: (1.23456, 0.5))
+    capsys.readouterr()
+    log.report(["cpu"])
+    assert capsys.readouterr().out == (
+        "MLM loss 1.235, NSP loss 0.500\n"
+        "nan sentence pairs/sec on ['cpu']\n")
+
+
+def test_an_epoch_is_arrays_not_examples():
+    words = [f"w{i}" for i in range(50)]
+    vocab = Vocab(words, reserved_tokens=RESERVED_TOKENS)
+    rng = np.random.default_rng(0)
+    paragraphs = [[[words[i] for i in rng.integers(50, size=9)]
+                   for _ in range(3)] for _ in range(500)]
+    batches = PretrainingBatches(paragraphs, vocab, 512, 32)
+    arrays = [x for b in batches for x in b]
+    assert len(arrays) == 7 * len(batches)
+    # The corpus stays one array of tokens; batches are made as they are used.
+    assert batches.sentences.tokens.shape == (500 * 3 * 9,)
+    assert sum(x.nbytes for x in arrays) < 600 * batches.num_examples
