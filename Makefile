@@ -34,3 +34,24 @@ test: setup .venv-numpy2/installed
 	$(BIN)/ruff check .
 	.venv-numpy2/bin/python -m pytest -o addopts= -q tests/test_mxnet_numpy.py
 	$(BIN)/python -m pytest -n $(JOBS)
+
+check: setup
+	$(BIN)/python -m d2lbert.book check
+
+.venv-numpy2/installed: pyproject.toml
+	$(PYTHON) -m venv .venv-numpy2
+	.venv-numpy2/bin/python -m pip install --quiet 'numpy>=2,<3' requests graphviz pytest safetensors matplotlib pooch tqdm
+	.venv-numpy2/bin/python -m pip install --quiet --no-deps mxnet==1.9.1 -e .
+	touch $@
+
+bench: setup .venv-d2l/installed
+	$(BIN)/python bench/pretraining.py
+
+.venv-d2l/installed: bench/requirements-d2l.txt
+	$(PYTHON) -m venv .venv-d2l
+	.venv-d2l/bin/python -m pip install --quiet -r bench/requirements-d2l.txt
+	.venv-d2l/bin/python -m pip install --quiet --no-deps d2l==1.0.3
+	touch $@
+
+clean:
+	rm -rf $(VENV) .venv-numpy2 .venv-d2l results

@@ -36,14 +36,14 @@ MUTATIONS = [
      "        if True:\n            weights", PADDING),
     ("mxnet/model.py", "(num_hiddens / num_heads)**0.5", "1.0", SCALE),
     ("mxnet/model.py", "epsilon=1e-5", "epsilon=1e-6", EPSILON),
-    ("mxnet/train.py", "mlm_Y.reshape(-1), weights)", "mlm_Y.reshape(-1))",
+    ("mxnet/train.py", "(per_slot * weights).sum()", "per_slot.sum()",
      WEIGHTS),
     ("jax/model.py", "if valid_lens is not None:", "if False:", PADDING),
     ("jax/model.py", " / Q.shape[-1] ** 0.5", "", SCALE),
     ("jax/model.py", "epsilon=1e-5", "epsilon=1e-6", EPSILON),
     ("jax/train.py", "(per_slot * weights).sum()", "per_slot.sum()", WEIGHTS),
     ("jax/fast.py", "weights = take(mlm_weights_X)",
-     "weights = take(mlm_weights_X + 1)", FUSED),
+     "weights = take(mlm_weights_X) + 1", FUSED),
 ]
 
 

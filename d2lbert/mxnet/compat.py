@@ -99,7 +99,7 @@ def import_mxnet():
     Raises:
         ImportError: if there is no MXNet here; says where there is one.
     """
-    if "mxnet" in sys.modules:
+    if sys.modules.get("mxnet"):
         return
     # Left over if a plain `import mxnet` failed half-way
     for name in [n for n in sys.modules if n.startswith("mxnet.")]:

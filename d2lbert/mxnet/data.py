@@ -9,7 +9,7 @@ from d2lbert.batches import load_wiki
 
 def to_tensors(batch):
     """A NumPy batch as MXNet arrays on the CPU, of the same types."""
-    return tuple(np.array(x, dtype=x.dtype, ctx=cpu()) for x in batch)
+    return tuple(np.array(x, ctx=cpu()) for x in batch)
 
 
 def load_data_wiki(batch_size, max_len, corpus="wikitext-2", seed=0):

@@ -6,7 +6,8 @@ it, and the logits are never reshaped, which in MXNet copies them. The result
 is that of `_get_batch_loss_bert`, as a test holds.
 """
 
-from mxnet import np
+import numpy
+from mxnet import np, npx
 from mxnet.gluon.loss import SoftmaxCELoss
 
 
@@ -28,9 +29,8 @@ def fused_batch_loss(net, loss, tokens_X_shards, segments_X_shards,
             pred_positions_X_shards, mlm_weights_X_shards, mlm_Y_shards,
             nsp_y_shards):
         encoded_X = net.encoder(tokens_X, segments_X, valid_lens_x)
-        at, labels = used_slots(
-            pred_positions_X, mlm_weights_X, mlm_Y, tokens_X.shape[1])
-        X = encoded_X.reshape(-1, encoded_X.shape[2])[at]
+        at, labels = used_slots(pred_positions_X, mlm_weights_X, mlm_Y)
+        X = npx.gather_nd(encoded_X, at)
         mlm_ls.append(loss(net.mlm.mlp(X), labels).mean())
         nsp_Y_hat = net.nsp(net.hidden(encoded_X[:, 0]))
         nsp_ls.append(loss(nsp_Y_hat, nsp_y).mean())
@@ -38,12 +38,12 @@ def fused_batch_loss(net, loss, tokens_X_shards, segments_X_shards,
     return mlm_ls, nsp_ls, ls
 
 
-def used_slots(pred_positions_X, mlm_weights_X, mlm_Y, length):
-    """Where the slots of weight 1 are in the flattened batch, and labels.
+def used_slots(pred_positions_X, mlm_weights_X, mlm_Y):
+    """Rows and columns (2, N) of the slots of weight 1, and labels (N,).
 
     Found on the host, from the batch alone, so that no step is waited for.
     """
     rows, slots = mlm_weights_X.asnumpy().nonzero()
-    at = rows * length + pred_positions_X.asnumpy()[rows, slots]
+    at = numpy.stack([rows, pred_positions_X.asnumpy()[rows, slots]])
     labels = mlm_Y.asnumpy()[rows, slots]
     return (np.array(x, dtype="int32", ctx=mlm_Y.ctx) for x in (at, labels))

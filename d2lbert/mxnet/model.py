@@ -42,10 +42,10 @@ class MultiHeadAttention(nn.HybridBlock):
         if valid_lens is None:
             weights = F.npx.softmax(scores, temperature=self.scale)
         else:
-            # As many lengths as there are rows of scores
-            lens = F.np.repeat(valid_lens.astype("int32"), self.num_heads)
-            lens = F.np.expand_dims(lens, 1) + F.npx.arange_like(
-                scores, axis=1).astype("int32") * 0
+            # A length for each row of scores, (B * num_heads, L)
+            lens = F.np.repeat(valid_lens.astype("float32"), self.num_heads)
+            rows = F.npx.arange_like(scores, axis=1)
+            lens = (F.np.expand_dims(lens, 1) + 0 * rows).astype("int32")
             weights = F.npx.softmax(
                 scores, lens, use_length=True, temperature=self.scale)
         out = F.npx.batch_dot(
@@ -152,8 +152,10 @@ class MaskLM(nn.Block):
 
     def forward(self, X, pred_positions):
         """Encodings (B, L, H), positions (B, P) -> logits (B, P, V)."""
+        columns = pred_positions.astype("int32")
         rows = np.arange(X.shape[0], dtype="int32", ctx=X.ctx)[:, None]
-        return self.mlp(X[rows, pred_positions.astype("int32")])
+        rows = np.broadcast_to(rows, columns.shape)
+        return self.mlp(npx.gather_nd(X, np.stack([rows, columns])))
 
 
 class NextSentencePred(nn.Block):

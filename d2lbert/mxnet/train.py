@@ -6,7 +6,6 @@ import numpy
 from mxnet import autograd, context, cpu, gpu, np, optimizer
 from mxnet.gluon import Trainer
 from mxnet.gluon.loss import SoftmaxCELoss
-from mxnet.gluon.utils import split_and_load
 
 from d2lbert.batches import take
 from d2lbert.mxnet.checkpoint import is_initialized
@@ -98,7 +97,7 @@ def train_bert(train_iter, net, loss, vocab_size, devices, num_steps,
     rates = (warmup_linear(i, num_steps, lr, warmup) for i in range(num_steps))
 
     def step(batch):
-        shards = [split_and_load(x, devices, even_split=False) for x in batch]
+        shards = [shard(x, devices) for x in batch]
         mlm_shares, nsp_shares = shares(shards[4], shards[6])
         with autograd.record():
             mlm_ls, nsp_ls, _ = batch_loss(*shards)
@@ -128,6 +127,14 @@ def place(net, devices):
         net.collect_params().reset_ctx(devices)
     else:
         net.initialize(ctx=devices)
+
+
+def shard(x, devices):
+    """The rows of x, divided among the devices."""
+    # gluon.utils.split_data does not work with NumPy 2
+    ends = [len(x) * i // len(devices) for i in range(len(devices) + 1)]
+    return [x[start:end].as_in_ctx(device)
+            for start, end, device in zip(ends, ends[1:], devices)]
 
 
 def shares(mlm_weights_X_shards, nsp_y_shards):
@@ -161,7 +168,7 @@ def evaluate_bert(net, data_iter):
         _, mlm_Y_hat, nsp_Y_hat = net(*X)
         mlm_l = loss(mlm_Y_hat, mlm_Y, np.expand_dims(weights, 2))
         nsp_l = loss(nsp_Y_hat, nsp_y)
-        right = nsp_Y_hat.argmax(1) == nsp_y
+        right = nsp_Y_hat.argmax(1).astype(nsp_y.dtype) == nsp_y
         # A SoftmaxCELoss is a mean over an example's slots
         sums = sums + numpy.array([
             float(mlm_l.sum()) * weights.shape[1], float(weights.sum()),
@@ -179,7 +186,7 @@ def encode(net, pairs, vocab):
     Returns:
         (len(pairs), L, H) float32 array; rows are padded to the longest.
     """
-    inputs = (np.array(x, dtype=x.dtype, ctx=device_of(net))
+    inputs = (np.array(x, ctx=device_of(net))
               for x in pad_inputs(pairs, vocab))
     return net(*inputs)[0].asnumpy()
 

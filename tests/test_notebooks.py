@@ -1,0 +1,40 @@
+"""Every notebook is what its chapter gives, executed in order and clean.
+
+nbval passes a notebook without outputs, so that this is checked apart.
+Whether the outputs come out again, nbval tests in notebooks/.
+"""
+
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from d2lbert.book.check import check
+from d2lbert.book.config import load_book
+
+ROOT = Path(__file__).parent.parent
+# Cells whose output is not compared: id -> reason. None so far.
+NOT_COMPARED = {}
+
+
+def test_committed_notebooks_are_current():
+    assert check(ROOT) == []
+
+
+def test_there_are_three_of_every_chapter():
+    book = load_book(ROOT)
+    found = {p.relative_to(ROOT / "notebooks").as_posix()
+             for p in ROOT.glob("notebooks/*/*.ipynb")}
+    assert len(book.backends) == 3 and len(book.chapters) >= 3
+    assert found == {f"{backend}/{chapter}.ipynb" for backend in book.backends
+                     for chapter in book.chapters}
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.glob("notebooks/*/*.ipynb")),
+                         ids=lambda p: f"{p.parent.name}/{p.stem}")
+def test_every_output_is_compared(path):
+    cells = nbformat.read(path, as_version=4).cells
+    skipped = {c.id for c in cells if {"nbval-ignore-output", "nbval-skip"}
+               & set(c.metadata.get("tags", []))}
+    assert skipped <= set(NOT_COMPARED)
+    assert sum(bool(c.outputs) for c in cells if c.cell_type == "code") > 5
