@@ -113,15 +113,16 @@ def bucketed(lengths, batch_size, rng):
     return [*rng.permutation(batches), *([rest] if len(rest) else [])]
 
 
-def trim(batch, multiple=16):
+def trim(batch):
     """Drop the columns of a NumPy batch that no example needs.
 
-    Sequences keep a multiple of 16 columns, so that a compiler sees few
-    shapes; encodings of valid tokens and both losses are unchanged.
+    The number of columns is rounded up to a quarter, half, three quarters or
+    all of them, so that a compiler sees few shapes. Encodings of valid tokens
+    and both losses are unchanged.
     """
     tokens, segments, valid_lens, positions, weights, labels, nsp_y = batch
-    length = min(-(-valid_lens.max() // multiple) * multiple,
-                 tokens.shape[1])
+    quarter = -(-tokens.shape[1] // 4)
+    length = min(-(-valid_lens.max() // quarter) * quarter, tokens.shape[1])
     slots = max(1, min(round(MASK_RATE * length), positions.shape[1]))
     return (tokens[:, :length], segments[:, :length], valid_lens,
             positions[:, :slots], weights[:, :slots], labels[:, :slots],

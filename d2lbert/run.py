@@ -46,7 +46,7 @@ class Recipe:
 
 
 RECIPES = {
-    "mini-wiki": Recipe(128, 32, 1200, 3e-3),
+    "mini-wiki": Recipe(128, 32, 1200, 3e-3, dropout=0.0),
     "wikitext-2": Recipe(512, 64, 50, 5e-3, dropout=0.2),
 }
 

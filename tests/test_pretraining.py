@@ -236,7 +236,7 @@ def test_buckets_hold_similar_lengths_and_every_example_once():
 def test_trimming_drops_only_padding(batches):
     for batch in batches(max_len=64):
         short = trim(batch)
-        assert short[0].shape[1] % 16 == 0
+        assert short[0].shape[1] in (16, 32, 48, 64)
         assert short[0].shape[1] >= batch[2].max()
         assert short[4].sum() == batch[4].sum()
         assert (batch[0][:, short[0].shape[1]:]
