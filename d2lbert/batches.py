@@ -6,6 +6,7 @@ mlm_Y (B, P), nsp_y (B,). Batches are made here, in NumPy, once for all
 backends: the same seed gives each of them the same bytes in the same order.
 """
 
+import os
 from itertools import chain, islice, repeat
 
 import numpy as np
@@ -157,18 +158,43 @@ def corpus_vocab(corpus):
     return Vocab(sentences, MIN_FREQ, RESERVED_TOKENS)
 
 
-def load_wiki(batch_size, max_len, corpus="wikitext-2", seed=0,
-              as_tensors=tuple):
-    """A corpus as training batches, held-out batches and vocabulary.
+def wiki_loaders(to_tensors):
+    """Make a backend's `load_data_wiki` and `load_held_out_wiki`.
 
     Args:
-        corpus: 'wikitext-2', 'mini-wiki' or a path (`load_corpus`).
-        as_tensors: turns a NumPy batch into a backend's tensors.
+        to_tensors: turns a NumPy 7-tuple into the backend's tensors.
     """
-    corpus = load_corpus(corpus)
-    vocab = corpus_vocab(corpus)
-    train = PretrainingBatches(
-        corpus.train, vocab, batch_size, max_len, seed, True, as_tensors)
-    held_out = PretrainingBatches(
-        corpus.held_out, vocab, batch_size, max_len, seed, False, as_tensors)
-    return train, held_out, vocab
+    def load_data_wiki(batch_size, max_len, corpus="wikitext-2", seed=0):
+        """Load a corpus for pretraining (d2l 15.9.3).
+
+        Args:
+            corpus: 'wikitext-2', 'mini-wiki' (bundled) or a path to a text
+                with a paragraph a line (`load_corpus`).
+            seed: fixes pairs, masks and order, epoch by epoch.
+
+        Returns:
+            train_iter, an iterable of 7-tuples of tensors (see
+            `d2lbert.batches`), and the vocabulary.
+        """
+        corpus = load_corpus(corpus)
+        vocab = corpus_vocab(corpus)
+        return PretrainingBatches(
+            corpus.train, vocab, batch_size, max_len, seed,
+            as_tensors=to_tensors), vocab
+
+    def load_held_out_wiki(batch_size, max_len, corpus="wikitext-2", seed=0):
+        """The held-out paragraphs of a corpus, the same epoch each time.
+
+        Numbered with the vocabulary of `load_data_wiki`.
+        """
+        corpus = load_corpus(corpus)
+        return PretrainingBatches(
+            corpus.held_out, corpus_vocab(corpus), batch_size, max_len, seed,
+            is_train=False, as_tensors=to_tensors)
+
+    return load_data_wiki, load_held_out_wiki
+
+
+def get_dataloader_workers():
+    """How many processes d2l's programs read data with: all cores but one."""
+    return max(1, (os.cpu_count() or 1) - 1)

@@ -1,6 +1,7 @@
 """The names that every backend re-exports: `from d2lbert import torch as d2l`.
 """
 
+from d2lbert.batches import get_dataloader_workers
 from d2lbert.checkpoint import (
     CheckpointError, bert_shapes, initial_params, load_params, save_params)
 from d2lbert.corpora import load_corpus

@@ -184,8 +184,8 @@ def bert_block():
         (0.95, 0.2), 7.1, 3.3, facecolor="#f7f7f7", edgecolor=GREY,
         linestyle="--", boxstyle="round,pad=0,rounding_size=0.1"))
     xs, y, half = (2.0, 3.75, 5.5, 7.25), 1.85, 0.52
-    steps = (("multi-head\nattention", BLUE, "each token looks at\nall others; "
-              "padding\nis hidden"),
+    steps = (("multi-head\nattention", BLUE,
+              "each token looks at\nall others; padding\nis hidden"),
              ("add &\nnorm", YELLOW, "Y = LayerNorm(\nX + attention(X))"),
              ("feed-\nforward", GREEN, "two dense layers,\nthe same for\n"
               "every token"),

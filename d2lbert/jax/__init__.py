@@ -11,7 +11,7 @@ except ImportError as error:
 from d2lbert.jax.checkpoint import (
     export_params, import_params, load_checkpoint, save_checkpoint)
 from d2lbert.jax.data import (
-    get_dataloader_workers, load_data_wiki, load_held_out_wiki, to_tensors)
+    load_data_wiki, load_held_out_wiki, to_tensors)
 from d2lbert.jax.model import (
     AddNorm, BERTEncoder, BERTModel, MaskLM, MultiHeadAttention,
     NextSentencePred, PositionWiseFFN, TransformerEncoderBlock)

@@ -11,7 +11,7 @@ _npx.set_np()
 from d2lbert.mxnet.checkpoint import (  # noqa: E402, F401
     export_params, import_params, load_checkpoint, save_checkpoint)
 from d2lbert.mxnet.data import (  # noqa: E402, F401
-    get_dataloader_workers, load_data_wiki, load_held_out_wiki, to_tensors)
+    load_data_wiki, load_held_out_wiki, to_tensors)
 from d2lbert.mxnet.model import (  # noqa: E402, F401
     AddNorm, BERTEncoder, BERTModel, MaskLM, MultiHeadAttention,
     NextSentencePred, PositionWiseFFN, TransformerEncoderBlock)

@@ -10,7 +10,7 @@ from d2lbert.shared import *
 from d2lbert.torch.checkpoint import (
     export_params, import_params, load_checkpoint, save_checkpoint)
 from d2lbert.torch.data import (
-    get_dataloader_workers, load_data_wiki, load_held_out_wiki, to_tensors)
+    load_data_wiki, load_held_out_wiki, to_tensors)
 from d2lbert.torch.model import (
     AddNorm, BERTEncoder, BERTModel, MaskLM, MultiHeadAttention,
     NextSentencePred, PositionWiseFFN, TransformerEncoderBlock)

@@ -1,10 +1,8 @@
 """Shared batches as PyTorch tensors."""
 
-import os
-
 import torch
 
-from d2lbert.batches import load_wiki
+from d2lbert.batches import wiki_loaders
 
 
 def to_tensors(batch):
@@ -13,31 +11,4 @@ def to_tensors(batch):
     return tuple(t if t.is_floating_point() else t.long() for t in tensors)
 
 
-def load_data_wiki(batch_size, max_len, corpus="wikitext-2", seed=0):
-    """Load a corpus for pretraining (d2l 15.9.3).
-
-    Args:
-        corpus: 'wikitext-2', 'mini-wiki' (bundled) or a path to a text with
-            a paragraph a line.
-        seed: fixes pairs, masks and order, epoch by epoch.
-
-    Returns:
-        train_iter, an iterable of 7-tuples of tensors (see
-        `d2lbert.batches`), and the vocabulary.
-    """
-    train_iter, _, vocab = load_wiki(
-        batch_size, max_len, corpus, seed, to_tensors)
-    return train_iter, vocab
-
-
-def load_held_out_wiki(batch_size, max_len, corpus="wikitext-2", seed=0):
-    """The held-out paragraphs of the same corpus, the same epoch each time.
-
-    Numbered with the vocabulary of `load_data_wiki`.
-    """
-    return load_wiki(batch_size, max_len, corpus, seed, to_tensors)[1]
-
-
-def get_dataloader_workers():
-    """How many processes read data: all but one of the CPU's cores."""
-    return max(1, (os.cpu_count() or 1) - 1)
+load_data_wiki, load_held_out_wiki = wiki_loaders(to_tensors)
