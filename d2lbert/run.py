@@ -20,6 +20,7 @@ from d2lbert.checkpoint import save_params
 from d2lbert.corpora import load_corpus
 from d2lbert.plotting import Animator
 from d2lbert.probe import context_probe
+from d2lbert.training import last_tenth
 from d2lbert.vocab import unigram_entropy
 
 
@@ -101,9 +102,8 @@ def _row(r):
     def share(key):
         return f"{r[key]:.2f}" if key in r else "–"
 
-    last = slice(-max(1, len(r["mlm"]) // 50), None)
     return [BACKENDS[r["backend"]],
-            f"{r['mlm'][0]:.2f} → {np.mean(r['mlm'][last]):.2f}",
+            f"{r['mlm'][0]:.2f} → {last_tenth(r['mlm']):.2f}",
             f"{r['held_out_mlm']:.2f}", f"{r['held_out_nsp']:.3f}",
             f"{r['held_out_accuracy']:.3f}", share("probe"), share("static"),
             f"{r['pairs_per_sec']:.0f}",

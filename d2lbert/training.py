@@ -22,6 +22,11 @@ def warmup_linear(step, num_steps, peak, warmup=0.1):
     return peak * (num_steps - step) / max(1, num_steps - rising + 1)
 
 
+def last_tenth(losses):
+    """The mean over the last tenth of the steps, one step at least."""
+    return float(np.mean(losses[-max(1, len(losses) // 10):]))
+
+
 class TrainingLog:
     """Losses, throughput, curve and progress bar of a training run.
 
@@ -99,8 +104,11 @@ class TrainingLog:
         self._unread = []
 
     def report(self, device):
-        """Print the last losses and the throughput, in d2l's words."""
-        last = slice(-self._every, None)
-        print(f"MLM loss {np.mean(self.mlm[last]):.3f}, "
-              f"NSP loss {np.mean(self.nsp[last]):.3f}")
+        """Print the last losses and the throughput, in d2l's words.
+
+        The losses are means over the last tenth of the steps; d2l's are
+        means over all of them.
+        """
+        print(f"MLM loss {last_tenth(self.mlm):.3f}, "
+              f"NSP loss {last_tenth(self.nsp):.3f}")
         print(f"{self.pairs_per_sec:.1f} sentence pairs/sec on {device}")
