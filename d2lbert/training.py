@@ -47,6 +47,7 @@ class TrainingLog:
         self.mlm, self.nsp, self.warmup_seconds = [], [], 0.0
         self.pairs_per_sec = float("nan")
         self._unread, self._shapes, self._pairs = [], set(), 0
+        self._shown = 0  # steps that the plot knows of
         self._every = max(1, num_steps // 50)
         self.seconds, self._started = 0.0, None
         self._bar = progress(None, total=num_steps, unit="step")
@@ -63,6 +64,8 @@ class TrainingLog:
                 (self._warm_up if is_new else self._count)(batch, step)
             self._read()
             self._stop_clock()
+            if self._shown < len(self.mlm):
+                self._show()
         if self.seconds:
             self.pairs_per_sec = self._pairs / self.seconds
         return self
@@ -94,14 +97,20 @@ class TrainingLog:
     def _read(self):
         if not self._unread:
             return
-        mlm, nsp = np.array([[float(x) for x in pair]
-                             for pair in self._unread]).T
-        self.mlm.extend(mlm.tolist())
-        self.nsp.extend(nsp.tolist())
-        self._plot.add(len(self.mlm), (mlm.mean(), nsp.mean()))
+        for mlm_l, nsp_l in self._unread:
+            self.mlm.append(float(mlm_l))
+            self.nsp.append(float(nsp_l))
         self._bar.update(len(self._unread))
-        self._bar.set_postfix(mlm=f"{mlm.mean():.3f}", nsp=f"{nsp.mean():.3f}")
         self._unread = []
+        if len(self.mlm) - self._shown >= self._every:
+            self._show()
+
+    def _show(self):
+        mlm = np.mean(self.mlm[self._shown:])
+        nsp = np.mean(self.nsp[self._shown:])
+        self._shown = len(self.mlm)
+        self._plot.add(self._shown, (mlm, nsp))
+        self._bar.set_postfix(mlm=f"{mlm:.3f}", nsp=f"{nsp:.3f}")
 
     def report(self, device):
         """Print the last losses and the throughput, in d2l's words.

@@ -63,6 +63,18 @@ def test_steps_of_a_new_shape_are_not_timed(clock):
     assert log.pairs_per_sec == 4 * 4 / 5
 
 
+def test_every_point_of_the_plot_is_the_mean_of_many_steps():
+    # Shapes that alternate make the log read often; the curve stays smooth.
+    losses = iter(np.arange(500.0))
+    log = TrainingLog(500)
+    log.run(map(batch, [8, 16, 24, 32] * 125),
+            lambda batch: (next(losses), 0.0))
+    steps, means = log._plot.X[0], log._plot.Y[0]
+    widths = np.diff([0, *steps])
+    assert steps[-1] == 500 and widths[:-1].min() >= 10
+    assert means[0] == np.arange(steps[0]).mean()
+
+
 def test_report_speaks_d2ls_words(capsys):
     log = TrainingLog(1).run([batch(8)], lambda batch: (1.23456, 0.5))
     capsys.readouterr()
