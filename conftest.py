@@ -4,8 +4,21 @@ import os
 
 # Figures once at the end of a cell, no progress bars: what was committed.
 os.environ["D2LBERT_BUILD"] = "1"
-# Workers share the cores: threads that wait for each other's core crawl.
-workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
-cores = len(os.sched_getaffinity(0)) if hasattr(
-    os, "sched_getaffinity") else os.cpu_count()
-os.environ.setdefault("OMP_NUM_THREADS", str(max(1, cores // workers)))
+
+
+def keep_to_own_cores():
+    """Give each of pytest-xdist's workers, and what it starts, its cores.
+
+    Threads of two frameworks that wait for each other's core crawl.
+    """
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "")
+    count = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    if not worker or not hasattr(os, "sched_setaffinity"):
+        return
+    cores = sorted(os.sched_getaffinity(0))
+    own = cores[int(worker.removeprefix("gw"))::count] or cores
+    os.sched_setaffinity(0, own)
+    os.environ.setdefault("OMP_NUM_THREADS", str(len(own)))
+
+
+keep_to_own_cores()
