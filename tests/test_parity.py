@@ -200,3 +200,21 @@ def test_d2ls_own_pytorch_model(backend):
     for name, ours in zip(("encoded_X", "mlm_Y_hat", "nsp_Y_hat"),
                           forward(bert, batch)):
         assert_close(ours, held[f"outputs/{name}"])
+
+
+@pytest.mark.skipif(not installed("mxnet"), reason="mxnet is not installed")
+def test_d2ls_own_gluon_file():
+    """tests/data/d2l_gluon.params was written by d2l's `save_parameters`."""
+    held = load_params(DATA / "d2l_gluon.safetensors")
+    bert = small_bert("mxnet")
+    bert.net.load_parameters(str(DATA / "d2l_gluon.params"))
+    names = ("tokens", "segments", "valid_lens", "pred_positions",
+             "mlm_weights", "mlm_Y", "nsp_y")
+    batch = tuple(x if x.dtype == np.float32 else x.astype(np.int32)
+                  for x in (held[f"inputs/{name}"] for name in names))
+    for name, ours in zip(("encoded_X", "mlm_Y_hat", "nsp_Y_hat"),
+                          forward(bert, batch)):
+        assert_close(ours, held[f"outputs/{name}"])
+    assert losses_and_grads(bert, batch)[:2] == close(
+        (held["outputs/mlm_l"].item(), held["outputs/nsp_l"].item()),
+        rel=1e-5)
