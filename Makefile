@@ -8,6 +8,7 @@ JOBS ?= 2
 
 help:
 	@echo "make run    pretrain BERT in all backends  [BACKEND=jax] [CORPUS=wikitext-2] [STEPS=50]"
+	@echo "            or fine-tune it: CHAPTER=nli-bert [CORPUS=snli] [MODEL=bert.small]"
 	@echo "make test   run every test and every notebook"
 	@echo "make lab    open the notebooks in JupyterLab"
 	@echo "make build  write and run the notebooks    [CHAPTER=bert] [BACKEND=jax]"
@@ -22,7 +23,7 @@ $(VENV)/installed: pyproject.toml constraints.txt
 	touch $@
 
 run: setup
-	$(BIN)/python -m d2lbert.run $(if $(CORPUS),--corpus '$(CORPUS)') $(if $(BACKEND),--backend $(BACKEND)) $(if $(STEPS),--steps $(STEPS))
+	$(BIN)/python -m d2lbert.run $(if $(CHAPTER),--chapter $(CHAPTER)) $(if $(CORPUS),--corpus '$(CORPUS)') $(if $(MODEL),--model '$(MODEL)') $(if $(BACKEND),--backend $(BACKEND)) $(if $(STEPS),--steps $(STEPS))
 
 lab: setup
 	$(BIN)/jupyter lab notebooks

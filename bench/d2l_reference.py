@@ -2,9 +2,10 @@
 
     .venv-d2l/bin/python bench/d2l_reference.py
 
-writes tests/data/d2l_torch.safetensors (params/*, inputs/*, outputs/*),
-tests/data/d2l_gluon.params (by `save_parameters`) and
-tests/data/d2l_gluon.safetensors (inputs/*, outputs/*). The weights are random
+writes tests/data/d2l_torch.safetensors (params/*, inputs/*, outputs/*), the
+same params as d2l_torch_zip.params and d2l_torch_legacy.params (by both
+formats of `torch.save`), d2l_gluon.params (by `save_parameters`) and
+d2l_gluon.safetensors (inputs/*, outputs/*). The weights are random
 numbers from a seed; both models are in evaluation mode. The Gluon outputs
 include the losses `mlm_l` and `nsp_l`; PyTorch's do not, since d2l's
 masked-LM loss averages over padded slots there.
@@ -48,8 +49,8 @@ def random_weight(shape, is_scale, rng):
     return (is_scale + 0.2 * rng.normal(size=shape)).astype(np.float32)
 
 
-def torch_tensors(batch, rng):
-    """Weights, batch and outputs of d2l's PyTorch model."""
+def torch_tensors(batch, rng, zip_path, legacy_path):
+    """Weights, batch and outputs of d2l's PyTorch model, which is saved."""
     d2l = import_d2l("torch")
     import torch
     inputs = [torch.from_numpy(batch[name]) for name in INPUTS]
@@ -61,6 +62,9 @@ def torch_tensors(batch, rng):
             value = random_weight(param.shape, is_scale, rng)
             param.copy_(torch.from_numpy(value))
         outputs = dict(zip(OUTPUTS, net(*inputs)))
+    for path, is_zip in ((zip_path, True), (legacy_path, False)):
+        torch.save(net.state_dict(), path,
+                   _use_new_zipfile_serialization=is_zip)
     return grouped(params=net.state_dict(), inputs=batch, outputs=outputs)
 
 
@@ -97,7 +101,9 @@ def main():
     DATA.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(0)
     batch = random_batch(rng)
-    save_file(torch_tensors(batch, rng), DATA / "d2l_torch.safetensors")
+    save_file(torch_tensors(batch, rng, DATA / "d2l_torch_zip.params",
+                            DATA / "d2l_torch_legacy.params"),
+              DATA / "d2l_torch.safetensors")
     save_file(gluon_tensors(batch, rng, DATA / "d2l_gluon.params"),
               DATA / "d2l_gluon.safetensors")
 

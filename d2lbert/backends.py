@@ -2,7 +2,8 @@
 
 from importlib import import_module
 
-from d2lbert.checkpoint import bert_shapes, initial_params
+from d2lbert.checkpoint import (
+    bert_shapes, classifier_shapes, initial_params, save_params)
 
 BACKENDS = {"torch": "PyTorch", "mxnet": "MXNet", "jax": "JAX"}
 
@@ -34,6 +35,23 @@ def make_bert(backend, vocab_size, seed=0, **sizes):
     return kind(d2l, d2l.BERTModel(vocab_size, **sizes), params)
 
 
+def make_classifier(backend, vocab_size, seed=0, pretrained=None, **sizes):
+    """A `Classifier` of pairs or, for JAX, a `FlaxClassifier`.
+
+    Args:
+        pretrained: {name: array} of a BERT, whose encoder and hidden layer
+            are taken over; without it all weights are new.
+        sizes: as in `make_bert`.
+    """
+    d2l = load_backend(backend)
+    params = initial_params(classifier_shapes(3, vocab_size, **sizes), seed)
+    params |= {name: array for name, array in (pretrained or {}).items()
+               if name in params}
+    kind = FlaxClassifier if backend == "jax" else Classifier
+    bert = d2l.BERTModel(vocab_size, **sizes)
+    return kind(d2l, d2l.BERTClassifier(bert), params)
+
+
 class Bert:
     """A model of PyTorch or MXNet, which holds its weights itself."""
 
@@ -48,6 +66,10 @@ class Bert:
     def export_params(self):
         """The weights as {name: array}."""
         return self.d2l.export_params(self.net)
+
+    def save(self, path):
+        """Write the weights as safetensors."""
+        save_params(path, self.export_params())
 
     def train(self, train_iter, vocab_size, num_steps, **recipe):
         """`train_bert` with the backend's cross-entropy and devices."""
@@ -84,3 +106,39 @@ class FlaxBert(Bert):
 
     def encode(self, pairs, vocab):
         return self.d2l.encode(self.net, self.params, pairs, vocab)
+
+
+class Classifier(Bert):
+    """A `BERTClassifier` of PyTorch or MXNet."""
+
+    def fit(self, train_iter, dev_iter, test_iter, num_epochs, lr, **recipe):
+        """`train_ch13` with Adam and the backend's cross-entropy."""
+        return self.d2l.train_ch13(
+            self.net, train_iter, test_iter, self.d2l.cross_entropy(),
+            self.d2l.adam(self.net, lr), num_epochs, self.d2l.try_all_gpus(),
+            dev_iter=dev_iter, **recipe)
+
+    def predict(self, data_iter):
+        """Predicted and true classes, two (N,) arrays."""
+        return self.d2l.predict(self.net, data_iter)
+
+    def classify(self, pairs, vocab):
+        """Probabilities (N, 3) of the labels of pairs of sentences."""
+        return self.d2l.classify(self.net, pairs, vocab)
+
+
+class FlaxClassifier(FlaxBert):
+    """A `BERTClassifier` of Flax."""
+
+    def fit(self, train_iter, dev_iter, test_iter, num_epochs, lr, **recipe):
+        self.params, log = self.d2l.train_ch13(
+            self.net, train_iter, test_iter, self.d2l.cross_entropy(),
+            self.d2l.adam(self.net, lr), num_epochs, self.d2l.try_all_gpus(),
+            dev_iter=dev_iter, params=self.params, **recipe)
+        return log
+
+    def predict(self, data_iter):
+        return self.d2l.predict(self.net, self.params, data_iter)
+
+    def classify(self, pairs, vocab):
+        return self.d2l.classify(self.net, self.params, pairs, vocab)

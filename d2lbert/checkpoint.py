@@ -1,7 +1,8 @@
 """One checkpoint format for three backends: {name: array} in safetensors.
 
 Names and orientation are those of d2l's PyTorch model. The tables below say,
-as data, what the same tensors are called in Flax and in Gluon.
+as data, what the same tensors are called in Flax and in Gluon. PyTorch's own
+files are read as well, without PyTorch.
 """
 
 import os
@@ -10,8 +11,11 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors import SafetensorError, deserialize
+from safetensors.numpy import save_file
+
+from d2lbert.checks import CheckpointError
+from d2lbert.torchfiles import read_torch_file
 
 # d2l's PyTorch name -> Flax path. A kernel is a transposed weight.
 FLAX_NAMES = (
@@ -33,6 +37,8 @@ FLAX_NAMES = (
     (r"mlm\.mlp\.(\d)\.bias", r"mlm/mlp/layers_\1/bias"),
     (r"nsp\.output\.weight", r"nsp/output/kernel"),
     (r"nsp\.output\.bias", r"nsp/output/bias"),
+    (r"output\.weight", r"output/kernel"),  # of a classifier
+    (r"output\.bias", r"output/bias"),
 )
 
 # d2l's PyTorch name -> Gluon structured name, as in `save_parameters`.
@@ -47,9 +53,10 @@ GLUON_NAMES = (
     (r"(.*)", r"\1"),
 )
 
-
-class CheckpointError(ValueError):
-    """A checkpoint that cannot be read or does not fit the model."""
+SAFETENSORS_TYPES = {
+    "F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<f4", "I64": "<i8",
+    "I32": "<i4", "I16": "<i2", "I8": "i1", "U8": "u1", "BOOL": "?"}
+MAX_PROBLEMS = 12  # named in one message
 
 
 def rename(name, table):
@@ -91,6 +98,16 @@ def bert_shapes(vocab_size, num_hiddens, ffn_num_hiddens, num_heads,
             | dense("nsp.output", 2))
 
 
+def classifier_shapes(num_outputs, *sizes, **named_sizes):
+    """{name: shape} of a `BERTClassifier`; sizes as in `bert_shapes`."""
+    shapes = {name: shape
+              for name, shape in bert_shapes(*sizes, **named_sizes).items()
+              if name.startswith(("encoder.", "hidden."))}
+    (H,) = shapes["hidden.0.bias"]
+    return shapes | {"output.weight": (num_outputs, H),
+                     "output.bias": (num_outputs,)}
+
+
 def initial_params(shapes, seed=0):
     """The initial weights that all backends use, from a seed.
 
@@ -114,23 +131,38 @@ def initial_params(shapes, seed=0):
     return {name: initial(name, shape) for name, shape in shapes.items()}
 
 
-def check_params(params, shapes):
-    """Raise CheckpointError unless names and shapes agree, naming them all.
+def fit_params(params, shapes):
+    """{name: float32 array} for a model of these shapes, checked.
 
     Args:
         params: {name: array} as read; shapes: {name: shape} as expected.
+
+    Raises:
+        CheckpointError: naming the tensors that are missing, that the model
+            does not have, or whose shape, type or values cannot be right.
     """
     problems = [f"{name} is missing" for name in shapes if name not in params]
     problems += [f"{name} is not part of the model"
                  for name in params if name not in shapes]
-    problems += [
-        f"{name} has shape {tuple(params[name].shape)}, "
-        f"the model's is {tuple(shape)}"
-        for name, shape in shapes.items()
-        if name in params and tuple(params[name].shape) != tuple(shape)]
+    problems += [f"{name} {problem}" for name, shape in shapes.items()
+                 if name in params
+                 for problem in _misfits(params[name], tuple(shape))]
     if problems:
         raise CheckpointError(
-            "the checkpoint does not fit the model: " + "; ".join(problems))
+            "the checkpoint does not fit the model: "
+            + "; ".join(problems[:MAX_PROBLEMS])
+            + (f"; and {len(problems) - MAX_PROBLEMS} more"
+               if len(problems) > MAX_PROBLEMS else ""))
+    return {name: np.asarray(params[name], np.float32) for name in shapes}
+
+
+def _misfits(array, shape):
+    if array.shape != shape:
+        yield f"has shape {array.shape}, the model's is {shape}"
+    elif array.dtype.kind != "f":
+        yield f"holds {array.dtype}, not floating-point numbers"
+    elif not np.isfinite(array).all():
+        yield "has values that are not finite (NaN or infinity)"
 
 
 def save_params(path, params):
@@ -145,17 +177,39 @@ def save_params(path, params):
 
 
 def load_params(path):
-    """Read {name: array} from a safetensors file.
+    """Read {name: array} from a safetensors file or one of PyTorch.
+
+    What the file is decides its content, not its name.
 
     Raises:
         FileNotFoundError: if there is no such file.
-        CheckpointError: if it is not a whole safetensors file.
+        CheckpointError: if it is neither, damaged, or a PyTorch file that
+            holds something else than tensors (`read_torch_file`).
     """
     if not Path(path).is_file():
         raise FileNotFoundError(f"there is no checkpoint {path}")
+    start = _first_bytes(path, 9)
+    # A safetensors file starts with a length of 8 bytes and a JSON object.
+    if start[8:] != b"{" and start.startswith((b"PK", b"\x80")):
+        return read_torch_file(path)
     try:
-        return load_file(path)
-    except SafetensorError as error:
+        tensors = deserialize(Path(path).read_bytes())
+        return {name: _from_bytes(tensor) for name, tensor in tensors}
+    except (SafetensorError, KeyError) as error:
         raise CheckpointError(
-            f"{path} is not a whole safetensors file ({error}): write it "
-            "again with save_params") from error
+            f"{path} is neither a whole safetensors file nor one of PyTorch "
+            f"({error}): write it again with save_params or torch.save"
+            ) from error
+
+
+def _first_bytes(path, count):
+    with open(path, "rb") as file:
+        return file.read(count)
+
+
+def _from_bytes(tensor):
+    data, name = tensor["data"], tensor["dtype"]
+    if name == "BF16":  # NumPy has no such type; in float32 it is exact
+        data = np.frombuffer(data, "<u2").astype("<u4") << 16
+    array = np.frombuffer(data, SAFETENSORS_TYPES[name])
+    return array.reshape(tensor["shape"]).copy()

@@ -3,6 +3,10 @@
 import numpy as np
 
 
+class CheckpointError(ValueError):
+    """A checkpoint that cannot be read or does not fit the model."""
+
+
 def check_heads(num_hiddens, num_heads):
     """Raise ValueError if the heads do not divide the hidden size."""
     if num_heads < 1 or num_hiddens % num_heads:

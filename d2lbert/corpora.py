@@ -79,7 +79,7 @@ def _load_wikitext2():
 
 def _read_wikitext2(path):
     """Read a file of WikiText-2 after counting its lines and tokens."""
-    text = _read_text(path)
+    text = read_text(path)
     lines = text.count("\n")
     tokens = len(text.split()) + lines
     if (lines, tokens) != WIKITEXT2_SIZE[path.name]:
@@ -107,7 +107,7 @@ def _key(paragraph):
 
 
 def _load_file(path):
-    paragraphs = [p for p in _paragraphs(_read_text(path)) if len(p) >= 2]
+    paragraphs = [p for p in _paragraphs(read_text(path)) if len(p) >= 2]
     # Each part takes two: a false next sentence is another paragraph's.
     if len(paragraphs) < 4:
         raise ValueError(
@@ -118,7 +118,7 @@ def _load_file(path):
     return Corpus(path.name, paragraphs[:-size], paragraphs[-size:])
 
 
-def _read_text(path):
+def read_text(path):
     try:
         return path.read_bytes().decode("utf-8-sig")
     except (FileNotFoundError, IsADirectoryError) as error:

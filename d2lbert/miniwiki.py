@@ -87,7 +87,7 @@ def _paragraph(topic, rng):
     he = rng.choice(list(grammar()["people"]))
     drawn = {"person": _draw(grammar()["people"][he], rng),
              **grammar()["pronouns"][he]}
-    sentences = [_articles(_fill(template, slots, drawn, rng).split())
+    sentences = [articles(_fill(template, slots, drawn, rng).split())
                  for template in _templates(rules, rng)]
     return Paragraph(topic, sentences, dict(HOMOGRAPH.findall(topic)))
 
@@ -129,7 +129,7 @@ def _draw(values, rng):
     return rng.choices(values, [1 / (i + 4) for i in range(len(values))])[0]
 
 
-def _articles(tokens):
+def articles(tokens):
     """The tokens with "an" before a vowel and "a" elsewhere."""
     return [token if token not in ("a", "an") else
             "an" if after[0] in "aeiou" else "a"

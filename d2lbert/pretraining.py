@@ -5,6 +5,7 @@ an example, S the number of sentences of a corpus, T its number of tokens.
 """
 
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 
@@ -58,19 +59,34 @@ def pad_inputs(pairs, vocab):
 
 
 @dataclass(frozen=True)
-class Sentences:
-    """A corpus as arrays: sentence s is tokens[start[s]:][:length[s]].
+class Texts:
+    """Sentences as arrays: sentence s is tokens[start[s]:][:length[s]].
 
     Attributes:
         tokens: (T,) token ids of all sentences, one after another.
         start, length: (S,) where a sentence begins, how long it is.
-        first, size: (S,) the first sentence of the paragraph it belongs to,
-            and the number of sentences there.
-        text: (S,) equal numbers for sentences of equal words.
     """
     tokens: np.ndarray
     start: np.ndarray
     length: np.ndarray
+
+    @classmethod
+    def of(cls, ids, **columns):
+        """Texts of a list of lists of token ids."""
+        length = np.array([len(sentence) for sentence in ids], int)
+        tokens = np.fromiter(chain.from_iterable(ids), np.int32, length.sum())
+        return cls(tokens, np.cumsum(length) - length, length, **columns)
+
+
+@dataclass(frozen=True)
+class Sentences(Texts):
+    """A corpus: texts that stand in paragraphs.
+
+    Attributes:
+        first, size: (S,) the first sentence of the paragraph it belongs to,
+            and the number of sentences there.
+        text: (S,) equal numbers for sentences of equal words.
+    """
     first: np.ndarray
     size: np.ndarray
     text: np.ndarray
@@ -93,13 +109,10 @@ def index_sentences(paragraphs, vocab):
             "sentences; next-sentence pairs need at least two of them")
     ids = [vocab[sentence] for p in paragraphs for sentence in p]
     size = np.array([len(p) for p in paragraphs])
-    length = np.array([len(sentence) for sentence in ids])
     seen = {}
     text = [seen.setdefault(tuple(s), len(seen)) for s in ids]
-    return Sentences(
-        tokens=np.concatenate([np.array(s, np.int32) for s in ids]),
-        start=np.cumsum(length) - length, length=length,
-        first=np.repeat(np.cumsum(size) - size, size),
+    return Sentences.of(
+        ids, first=np.repeat(np.cumsum(size) - size, size),
         size=np.repeat(size, size), text=np.array(text))
 
 
@@ -170,6 +183,9 @@ def truncate_pairs(len_a, len_b, max_len):
 
 def join_pairs(sentences, a, b, max_len, vocab):
     """`get_tokens_and_segments` for many pairs at once, padded to max_len.
+
+    Args:
+        sentences: `Texts`; a, b: (N,) numbers of sentences in it.
 
     Returns:
         tokens (N, L), segments (N, L), valid_lens (N,), all int32. Padding

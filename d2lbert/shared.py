@@ -3,10 +3,12 @@
 
 from d2lbert.batches import get_dataloader_workers
 from d2lbert.checkpoint import (
-    CheckpointError, bert_shapes, initial_params, load_params, save_params)
+    bert_shapes, classifier_shapes, initial_params, load_params, save_params)
+from d2lbert.checks import CheckpointError
 from d2lbert.corpora import load_corpus
 from d2lbert.hub import (
     DATA_HUB, DATA_URL, download, download_extract)
+from d2lbert.nli import LABELS, PairBatches, nli_folder, read_snli
 from d2lbert.plotting import Accumulator, Animator, Timer
 from d2lbert.pretraining import get_tokens_and_segments
 from d2lbert.vocab import Vocab, tokenize, unigram_entropy

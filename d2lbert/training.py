@@ -1,4 +1,4 @@
-"""What training in the three backends shares: the schedule and the log."""
+"""What training in the three backends shares: schedules and logs."""
 
 from time import perf_counter
 
@@ -27,48 +27,52 @@ def last_tenth(losses):
     return float(np.mean(losses[-max(1, len(losses) // 10):]))
 
 
-class TrainingLog:
-    """Losses, throughput, curve and progress bar of a training run.
+def rate_factor(step, num_steps, warmup=None):
+    """What a step's learning rate is a multiple of the trainer's by.
 
-    Losses stay on the device as the backend gives them and are read in
-    bunches, so that no step waits for the one before. A step that brings a
+    1 without a warm-up, else `warmup_linear`.
+    """
+    if warmup is None:
+        return 1.0
+    return warmup_linear(step, num_steps, 1.0, warmup)
+
+
+class StepLog:
+    """Run steps, time them, and read what they return in bunches.
+
+    Values stay on the device as the backend gives them and are read every
+    few steps, so that no step waits for the one before. A step that brings a
     new batch shape may compile; its time counts as `warmup_seconds`, not as
     training.
 
     Attributes:
-        mlm, nsp: lists of floats, one a step.
-        pairs_per_sec: sentence pairs a second, warm-up steps left out.
         seconds: time of the counted steps; warmup_seconds: of the others.
+        examples: number of examples in the counted steps.
     """
 
     def __init__(self, num_steps):
         if num_steps < 1:
             raise ValueError(f"num_steps is {num_steps}, not 1 or more")
-        self.mlm, self.nsp, self.warmup_seconds = [], [], 0.0
-        self.pairs_per_sec = float("nan")
-        self._unread, self._shapes, self._pairs = [], set(), 0
-        self._shown = 0  # steps that the plot knows of
+        self.num_steps, self.examples = num_steps, 0
+        self.seconds, self.warmup_seconds = 0.0, 0.0
         self._every = max(1, num_steps // 50)
-        self.seconds, self._started = 0.0, None
+        self._unread, self._shapes, self._started = [], set(), None
         self._bar = progress(None, total=num_steps, unit="step")
-        self._plot = Animator(xlabel="step", ylabel="loss", xlim=[
-            1, num_steps], legend=["masked LM", "next sentence"])
 
-    def run(self, batches, step):
-        """Call step(batch) -> (mlm_l, nsp_l) for each batch and log it."""
-        with self._bar:
-            for batch in batches:
-                shape = tuple(batch[0].shape)
-                is_new = shape not in self._shapes
-                self._shapes.add(shape)
-                (self._warm_up if is_new else self._count)(batch, step)
-            self._read()
-            self._stop_clock()
-            if self._shown < len(self.mlm):
-                self._show()
-        if self.seconds:
-            self.pairs_per_sec = self._pairs / self.seconds
-        return self
+    @property
+    def per_sec(self):
+        """Examples a second, warm-up steps left out."""
+        return self.examples / self.seconds if self.seconds else float("nan")
+
+    def _follow(self, batches, step):
+        """Call step(batch) for each batch."""
+        for batch in batches:
+            shape = _tokens(batch).shape
+            is_new = tuple(shape) not in self._shapes
+            self._shapes.add(tuple(shape))
+            (self._warm_up if is_new else self._count)(batch, step)
+        self._read()
+        self._stop_clock()
 
     def _warm_up(self, batch, step):
         self._read()
@@ -82,26 +86,63 @@ class TrainingLog:
         if self._started is None:
             self._started = perf_counter()
         self._add(step(batch))
-        self._pairs += len(batch[0])
+        self.examples += len(_tokens(batch))
 
     def _stop_clock(self):
         if self._started is not None:
             self.seconds += perf_counter() - self._started
         self._started = None
 
-    def _add(self, losses):
-        self._unread.append(losses)
+    def _add(self, values):
+        self._unread.append(values)
         if len(self._unread) >= self._every:
             self._read()
 
     def _read(self):
-        if not self._unread:
-            return
-        for mlm_l, nsp_l in self._unread:
-            self.mlm.append(float(mlm_l))
-            self.nsp.append(float(nsp_l))
-        self._bar.update(len(self._unread))
+        rows = [tuple(map(float, values)) for values in self._unread]
         self._unread = []
+        if rows:
+            self._bar.update(len(rows))
+            self._take(rows)
+
+
+def _tokens(batch):
+    while isinstance(batch, (list, tuple)):
+        batch = batch[0]
+    return batch
+
+
+class TrainingLog(StepLog):
+    """Losses, throughput, curve and progress bar of a pretraining run.
+
+    Attributes:
+        mlm, nsp: lists of floats, one a step.
+    """
+
+    def __init__(self, num_steps):
+        super().__init__(num_steps)
+        self.mlm, self.nsp = [], []
+        self._shown = 0  # steps that the plot knows of
+        self._plot = Animator(xlabel="step", ylabel="loss", xlim=[
+            1, num_steps], legend=["masked LM", "next sentence"])
+
+    @property
+    def pairs_per_sec(self):
+        """Sentence pairs a second, warm-up steps left out."""
+        return self.per_sec
+
+    def run(self, batches, step):
+        """Call step(batch) -> (mlm_l, nsp_l) for each batch and log it."""
+        with self._bar:
+            self._follow(batches, step)
+            if self._shown < len(self.mlm):
+                self._show()
+        return self
+
+    def _take(self, rows):
+        for mlm_l, nsp_l in rows:
+            self.mlm.append(mlm_l)
+            self.nsp.append(nsp_l)
         if len(self.mlm) - self._shown >= self._every:
             self._show()
 
@@ -121,3 +162,118 @@ class TrainingLog:
         print(f"MLM loss {last_tenth(self.mlm):.3f}, "
               f"NSP loss {last_tenth(self.nsp):.3f}")
         print(f"{self.pairs_per_sec:.1f} sentence pairs/sec on {device}")
+
+
+class FineTuningLog(StepLog):
+    """Loss, accuracies, throughput and curves of fine-tuning, by epoch.
+
+    Attributes:
+        loss, train_acc: lists, means over the examples of each epoch.
+        dev_acc: a list, accuracy on dev after each epoch; empty without dev.
+        kept: the number of the epoch, from 0, whose weights are kept: the
+            best on dev, or the last.
+        test_acc: accuracy on test, computed once, or None.
+        points: (epochs so far, loss, train acc) at every point of the plot.
+    """
+
+    def __init__(self, num_epochs, num_batches):
+        if num_epochs < 1 or num_batches < 1:
+            raise ValueError(f"{num_epochs} epochs of {num_batches} batches "
+                             "are no training: give one or more of each")
+        super().__init__(num_epochs * num_batches)
+        self.num_epochs, self.num_batches = num_epochs, num_batches
+        self.loss, self.train_acc, self.dev_acc = [], [], []
+        self.kept, self.test_acc, self.points = num_epochs - 1, None, []
+        self._rows, self._shown = [], 0  # (loss sum, right, examples)
+        self._plot = Animator(
+            xlabel="epoch", xlim=[0, num_epochs], ylim=[0, 1.2],
+            legend=["train loss", "train acc", "dev acc"])
+
+    @property
+    def examples_per_sec(self):
+        """Examples a second, warm-up steps left out."""
+        return self.per_sec
+
+    def run(self, train_iter, step, evaluate=None, snapshot=None):
+        """Train for all epochs and choose the best on dev.
+
+        Args:
+            step: batch -> (sum of losses, number right, examples).
+            evaluate: () -> accuracy on dev; None to keep the last epoch.
+            snapshot: () -> a copy of the weights.
+
+        Returns:
+            The snapshot of the best epoch, None without `evaluate`.
+        """
+        best = None
+        with self._bar:
+            for epoch in range(self.num_epochs):
+                self._run_epoch(train_iter, step)
+                if evaluate is None:
+                    continue
+                accuracy = evaluate()
+                if accuracy > max(self.dev_acc, default=-1):
+                    best, self.kept = snapshot(), epoch
+                self.dev_acc.append(accuracy)
+                self._plot.add(epoch + 1, (None, None, accuracy))
+        return best
+
+    def _run_epoch(self, train_iter, step):
+        first = len(self._rows)
+        self._follow(train_iter, step)
+        if self._shown < len(self._rows):
+            self._show()
+        loss, train_acc = _means(self._rows[first:])
+        self.loss.append(loss)
+        self.train_acc.append(train_acc)
+
+    def _take(self, rows):
+        self._rows += rows
+        if len(self._rows) - self._shown >= self._every:
+            self._show()
+
+    def _show(self):
+        loss, train_acc = _means(self._rows[self._shown:])
+        self._shown = len(self._rows)
+        point = self._shown / self.num_batches, loss, train_acc
+        self.points.append(point)
+        self._plot.add(point[0], (loss, train_acc, None))
+        self._bar.set_postfix(loss=f"{loss:.3f}", acc=f"{train_acc:.3f}")
+
+    def report(self, device):
+        """Print losses, accuracies and throughput, in d2l's words."""
+        line = (f"loss {self.loss[self.kept]:.3f}, "
+                f"train acc {self.train_acc[self.kept]:.3f}")
+        if self.dev_acc:
+            line += f", dev acc {self.dev_acc[self.kept]:.3f}"
+        if self.test_acc is not None:
+            line += f", test acc {self.test_acc:.3f}"
+        print(line)
+        print(f"{self.examples_per_sec:.1f} examples/sec on {device}, "
+              f"after {self.warmup_seconds:.1f} s of compilation and first "
+              "steps")
+        if self.dev_acc:
+            print(f"kept epoch {self.kept + 1} of {self.num_epochs}, the "
+                  "best on dev")
+
+
+def _means(rows):
+    loss, right, examples = np.sum(rows, axis=0)
+    return float(loss / examples), float(right / examples)
+
+
+def gather(batches):
+    """Predicted and true classes of all batches, two (N,) NumPy arrays.
+
+    Args:
+        batches: (y_hat (B,), y (B,)) of each batch, on the host.
+
+    Raises:
+        ValueError: for no batches.
+    """
+    batches = list(batches)
+    if not batches:
+        raise ValueError("there is nothing to evaluate: the iterator gives "
+                         "no batch")
+    y_hat, y = zip(*batches)
+    return np.concatenate(y_hat).astype(int), np.concatenate(y).astype(int)

@@ -52,8 +52,8 @@ class Vocab:
 
     @property
     def unk(self):
-        """The id of `<unk>`."""
-        return 0
+        """The id of `<unk>`: 0, unless the table was assigned."""
+        return self.token_to_idx.get("<unk>", 0)
 
     def __len__(self):
         return len(self.idx_to_token)

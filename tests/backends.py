@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from d2lbert.backends import BACKENDS, load_backend, make_bert
+from d2lbert.backends import (
+    BACKENDS, load_backend, make_bert, make_classifier)
 from d2lbert.checkpoint import GLUON_NAMES, rename
 
 SIZES = dict(num_hiddens=16, ffn_num_hiddens=24, num_heads=2, num_blks=2,
@@ -29,7 +30,12 @@ def each_backend():
 
 def small_bert(backend, seed=0, noise=0.3, **sizes):
     """A small model whose weights are large enough to matter."""
-    bert = make_bert(backend, V, seed, **{**SIZES, **sizes})
+    return noisy(make_bert(backend, V, seed, **{**SIZES, **sizes}), seed,
+                 noise)
+
+
+def noisy(bert, seed, noise):
+    """The same model with noise on all its weights."""
     rng = np.random.default_rng(seed)
     bert.import_params({
         name: (a + rng.normal(0, noise, a.shape)).astype(np.float32)
@@ -131,3 +137,9 @@ def _jax(bert, batch):
     (_, (mlm_l, nsp_l)), grads = jax.value_and_grad(
         loss, has_aux=True)(bert.params)
     return float(mlm_l), float(nsp_l), bert.d2l.export_params(grads)
+
+
+def small_classifier(backend, seed=0, noise=0.3, **sizes):
+    """A small `Classifier` whose weights are large enough to matter."""
+    return noisy(make_classifier(backend, V, seed, **{**SIZES, **sizes}),
+                 seed, noise)

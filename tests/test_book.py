@@ -110,7 +110,9 @@ def write_book(folder):
         "notebooks/img/curve.svg": "<svg/>",
         "d2lbert/__init__.py": "edition = 7",
         "d2lbert/plotting.py": Path(d2lbert.plotting.__file__).read_text(),
-        "d2lbert/grammar.toml": "words = 1", "d2lbert/run.py": "x = 1"}
+        "d2lbert/grammar.toml": "words = 1",
+        "d2lbert/run/__main__.py": "x = 1",
+        "d2lbert/bert_mini/pretrained.params": "weight 1"}
     for backend in ("torch", "jax"):
         files[f"d2lbert/{backend}/__init__.py"] = ""
         files[f"d2lbert/{backend}/model.py"] = MODEL
@@ -269,7 +271,8 @@ def test_unknown_names_get_the_known_ones_as_an_answer(root, tmp_path):
     ("torch/model.py", "  # hidden", "  # units", False),
     ("torch/model.py", "A model.", "The model.", False),
     ("jax/model.py", "return 8", "return 9", False),
-    ("run.py", "1", "2", False),
+    ("bert_mini/pretrained.params", "1", "2", True),
+    ("run/__main__.py", "1", "2", False),
 ])
 def test_the_stamp_follows_code_not_words(root, file, old, new, changes):
     before = make_stamp(root, "torch", [])

@@ -1,20 +1,18 @@
 """The hub and the corpora, against a web server on this machine."""
 
 import gzip
-import hashlib
 import io
 import os
 import subprocess
 import sys
 import tarfile
-import threading
 import types
 import zipfile
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 import requests
+from webserver import sha1, zipped
 
 from d2lbert import corpora, hub
 from d2lbert.corpora import load_corpus
@@ -24,75 +22,7 @@ REAL_DATA = os.environ.get("D2LBERT_DATA")
 DEAD = "http://127.0.0.1:9/x.bin"  # the discard port: nobody listens
 
 
-@pytest.fixture(autouse=True)
-def environment(monkeypatch, tmp_path):
-    """No data folder, an empty cache, no progress bar, no proxy."""
-    monkeypatch.delenv("D2LBERT_DATA", raising=False)
-    monkeypatch.setenv("D2LBERT_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setenv("D2LBERT_BUILD", "1")
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    monkeypatch.setattr(hub, "DATA_HUB", dict(hub.DATA_HUB))
-    monkeypatch.setattr(hub, "MIRRORS", {})
-
-
-class Site(BaseHTTPRequestHandler):
-    """Serves `server.pages`: path -> body, status, or (length, body).
-
-    A body shorter than its stated length is followed by silence until
-    `server.done` is set. Like some hosts it turns Python's own agents away.
-    """
-
-    def do_GET(self):
-        self.server.asked.append(self.path)
-        page = self.server.pages.get(self.path, 404)
-        agent = self.headers["User-Agent"].lower()
-        if agent.startswith(("python-urllib", "python-requests")):
-            page = 403
-        if isinstance(page, int):
-            self.send_error(page)
-            return
-        length, body = page if isinstance(page, tuple) else (len(page), page)
-        self.send_response(200)
-        self.send_header("Content-Length", str(length))
-        self.end_headers()
-        self.wfile.write(body)
-        self.server.sent.set()
-        if length > len(body) and not self.path.startswith("/cut"):
-            self.server.done.wait(10)
-
-    def log_message(self, *args):
-        pass
-
-
-@pytest.fixture
-def site():
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Site)
-    server.pages, server.asked = {}, []
-    server.sent, server.done = threading.Event(), threading.Event()
-    server.url = f"http://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
-    thread.start()
-    yield server
-    server.done.set()
-    server.shutdown()
-    thread.join()
-    server.server_close()
-
-
-def sha1(data):
-    return hashlib.sha1(data).hexdigest()
-
-
-def zipped(members):
-    """Bytes of a zip: name -> bytes, or (bytes, Unix mode)."""
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as file:
-        for name, data in members.items():
-            data, mode = data if isinstance(data, tuple) else (data, 0o100644)
-            info = zipfile.ZipInfo(name)
-            info.external_attr = mode << 16
-            file.writestr(info, data, zipfile.ZIP_DEFLATED)
-    return buffer.getvalue()
+pytestmark = pytest.mark.usefixtures("empty_cache")
 
 
 def tarred(members, mode="w:gz"):

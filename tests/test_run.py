@@ -8,7 +8,9 @@ import sys
 import pytest
 from backends import installed
 
-from d2lbert.run import RECIPES, arguments, draw_losses, main, table
+from d2lbert.backends import load_backend
+from d2lbert.run import nli, pretraining
+from d2lbert.run.__main__ import arguments, main
 
 
 def run(*args, **env):
@@ -34,10 +36,28 @@ def test_the_whole_command(tmp_path):
         assert len(numbers["mlm"]) == 3 and 0 <= numbers["probe"] <= 1
         assert numbers["static"] == 0.5
         assert f"notebooks/{backend}/bert-pretraining.ipynb" in done.stdout
-        assert (tmp_path / f"{backend}.safetensors").stat().st_size > 10**6
-    assert (tmp_path / "loss.png").read_bytes().startswith(b"\x89PNG")
+        d2l = load_backend(backend)
+        sizes = pretraining.RECIPES["mini-wiki"].sizes
+        bert, vocab, *_ = d2l.load_pretrained_model(
+            str(tmp_path / backend), **sizes, dropout=0.1,
+            devices=d2l.try_all_gpus())
+        assert len(vocab) == numbers["vocab_size"]
+    assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG")
     assert "Unigram entropy" in done.stdout
     assert not list(tmp_path.glob("*.part"))
+
+
+def test_the_chapter_on_pairs(tmp_path):
+    backend = next(filter(installed, ("torch", "jax", "mxnet")))
+    done = run("--chapter", "nli-bert", "--backend", backend, "--steps", 1,
+               "--results", tmp_path)
+    assert done.returncode == 0, done.stderr
+    numbers = json.loads((tmp_path / f"{backend}.json").read_text())
+    for start in nli.STARTS:
+        assert 0.2 < numbers[start]["test_acc"] < 1
+        assert (tmp_path / backend / f"{start}.safetensors").exists()
+    assert done.stdout.count(f"notebooks/{backend}/nli-bert.ipynb") == 2
+    assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_a_backend_that_is_not_installed_is_left_out(tmp_path):
@@ -54,6 +74,10 @@ def test_a_backend_that_is_not_installed_is_left_out(tmp_path):
 @pytest.mark.parametrize("args, said", [
     (["--corpus", "wikitext-3"], "unknown corpus 'wikitext-3'"),
     (["--corpus", "./nowhere.txt"], "there is no file"),
+    (["--chapter", "nli-bert", "--corpus", "multinli"],
+     "unknown corpus 'multinli'"),
+    (["--chapter", "nli-bert", "--model", "bert.huge"],
+     "unknown model 'bert.huge'"),
 ])
 def test_wrong_corpus_is_one_sentence(args, said, tmp_path, capsys):
     assert main([*args, "--results", str(tmp_path)]) == 1
@@ -64,6 +88,7 @@ def test_wrong_corpus_is_one_sentence(args, said, tmp_path, capsys):
 @pytest.mark.parametrize("args, said", [
     (["--backend", "tensorflow"], "unknown backend 'tensorflow'"),
     (["--steps", "0"], "--steps is 0"),
+    (["--chapter", "bert"], "chapter 'bert' has no experiment"),
 ])
 def test_wrong_arguments(args, said, capsys):
     with pytest.raises(SystemExit):
@@ -72,7 +97,7 @@ def test_wrong_arguments(args, said, capsys):
 
 
 def test_table_is_markdown_with_a_row_a_backend():
-    head, rule, torch, jax = table(
+    head, rule, torch, jax = pretraining.table(
         [result(), {k: v for k, v in result("jax").items()
                     if k not in ("probe", "static")}]).splitlines()
     assert len({len(line) for line in (head, rule, torch, jax)}) == 1
@@ -81,18 +106,18 @@ def test_table_is_markdown_with_a_row_a_backend():
 
 
 def test_picture_has_both_losses_of_every_backend(tmp_path):
-    draw_losses([result(b) for b in ("torch", "mxnet", "jax")],
-                tmp_path / "loss.png")
+    pretraining.draw([result(b) for b in ("torch", "mxnet", "jax")],
+                     tmp_path / "loss.png")
     assert (tmp_path / "loss.png").stat().st_size > 10_000
 
 
 def test_mini_wiki_is_the_default_and_both_corpora_have_recipes():
     assert arguments([]).corpus == "mini-wiki"
-    assert set(RECIPES) == {"mini-wiki", "wikitext-2"}
+    assert set(pretraining.RECIPES) == {"mini-wiki", "wikitext-2"}
 
 
 def test_importing_d2lbert_imports_no_framework():
-    code = ("import sys, d2lbert, d2lbert.batches, d2lbert.run; "
+    code = ("import sys, d2lbert, d2lbert.batches, d2lbert.run.__main__; "
             "print({'torch', 'mxnet', 'jax', 'flax'} & set(sys.modules))")
     done = subprocess.run([sys.executable, "-c", code], text=True,
                           capture_output=True)

@@ -12,8 +12,6 @@ from importlib import metadata
 
 from d2lbert.book.config import BACKENDS
 
-COMMANDS = ("run.py", "__main__.py")  # no notebook imports them
-
 
 def make_stamp(root, backend, cells):
     """Digests of the cells and of the package, and the framework's version.
@@ -23,7 +21,7 @@ def make_stamp(root, backend, cells):
     """
     text = json.dumps([[c.id, c.cell_type, c.source, c.metadata]
                        for c in cells], sort_keys=True)
-    return {"cells": _digest(text),
+    return {"cells": _digest(text.encode()),
             "package": _package_digest(root / "d2lbert", backend),
             "versions": _versions(BACKENDS[backend][1])}
 
@@ -40,18 +38,22 @@ def _versions(distributions):
 
 
 def _package_digest(package, backend):
-    """Of the shared modules, their tables, and the backend's modules."""
+    """Of the shared modules, tables and model, and the backend's modules."""
     files = [*package.glob("*.py"), *package.glob("*.toml"),
+             *(package / "bert_mini").glob("*.json"),
+             *(package / "bert_mini").glob("*.params"),
              *(package / backend).glob("*.py")]
     parts = [f"{path.relative_to(package).as_posix()} "
-             f"{_file_digest(path.suffix, path.read_text('utf-8'))}"
-             for path in sorted(files) if path.name not in COMMANDS]
-    return _digest("\n".join(parts))
+             f"{_file_digest(path.suffix, path.read_bytes())}"
+             for path in sorted(files)]
+    return _digest("\n".join(parts).encode())
 
 
 @functools.cache
-def _file_digest(suffix, text):
-    return _digest(repr(_shape(ast.parse(text))) if suffix == ".py" else text)
+def _file_digest(suffix, data):
+    if suffix == ".py":
+        data = repr(_shape(ast.parse(data))).encode()
+    return _digest(data)
 
 
 def _shape(node):
@@ -74,5 +76,5 @@ def _has_docstring(node):
             and ast.get_docstring(node, clean=False) is not None)
 
 
-def _digest(text):
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+def _digest(data):
+    return hashlib.sha256(data).hexdigest()[:16]

@@ -9,9 +9,15 @@ except ImportError as error:
                       "pip install 'd2lbert[jax]'") from error
 
 from d2lbert.jax.checkpoint import (
-    export_params, import_params, load_checkpoint, save_checkpoint)
+    export_params, import_params, load_checkpoint, load_pretrained_model,
+    save_checkpoint)
 from d2lbert.jax.data import (
-    load_data_wiki, load_held_out_wiki, to_tensors)
+    SNLIBERTDataset, SNLIDataset, load_array, load_data_snli,
+    load_data_snli_bert, load_data_wiki, load_held_out_wiki, to_tensors)
+from d2lbert.jax.finetune import (
+    BERTClassifier, accuracy, adam, classifier_params, classify,
+    evaluate_accuracy_gpu, predict, predict_snli, train_batch_ch13,
+    train_ch13)
 from d2lbert.jax.model import (
     AddNorm, BERTEncoder, BERTModel, MaskLM, MultiHeadAttention,
     NextSentencePred, PositionWiseFFN, TransformerEncoderBlock)

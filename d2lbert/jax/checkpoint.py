@@ -7,12 +7,17 @@ from flax import linen as nn
 from flax.traverse_util import flatten_dict, unflatten_dict
 
 from d2lbert.checkpoint import (
-    FLAX_NAMES, bert_shapes, check_params, load_params, rename, save_params)
-from d2lbert.jax.model import init_params
+    FLAX_NAMES, bert_shapes, classifier_shapes, fit_params, load_params,
+    rename, save_params)
+from d2lbert.jax.model import BERTModel, init_params
+from d2lbert.pretrained import find_pretrained
 
 
 def named_leaves(params):
-    """The leaves of a `BERTModel`'s {'params': …} by their shared names.
+    """The leaves of {'params': …} by their shared names.
+
+    Args:
+        params: of a `BERTModel` or a `BERTClassifier`.
 
     Returns:
         {name: (path in the Flax tree, leaf)}.
@@ -20,8 +25,9 @@ def named_leaves(params):
     leaves = flatten_dict(params["params"], sep="/")
     num_blks = sum(key.startswith("blks_") for key in
                    params["params"]["encoder"])
-    paths = {name: rename(name, FLAX_NAMES)
-             for name in bert_shapes(1, 1, 1, 1, num_blks)}
+    shapes = (bert_shapes(1, 1, 1, 1, num_blks) if "mlm" in params["params"]
+              else classifier_shapes(1, 1, 1, 1, 1, num_blks))
+    paths = {name: rename(name, FLAX_NAMES) for name in shapes}
     return {name: (path, leaves[path]) for name, path in paths.items()}
 
 
@@ -40,7 +46,8 @@ def import_params(net, params):
     """Make {'params': …} for net from {name: array}.
 
     Args:
-        net: a `BERTModel`, or its {'params': …} of arrays or of shapes.
+        net: a `BERTModel` or a `BERTClassifier`, or its {'params': …} of
+            arrays or of shapes.
 
     Raises:
         CheckpointError: naming every tensor that does not fit.
@@ -49,9 +56,9 @@ def import_params(net, params):
         net = jax.eval_shape(lambda key: init_params(net, key),
                              jax.random.key(0))
     leaves = named_leaves(net)
-    check_params(params, {name: leaf.shape[::-1] if path.endswith("/kernel")
-                          else leaf.shape
-                          for name, (path, leaf) in leaves.items()})
+    params = fit_params(params, {
+        name: leaf.shape[::-1] if path.endswith("/kernel") else leaf.shape
+        for name, (path, leaf) in leaves.items()})
     return {"params": unflatten_dict(
         {path: jnp.array(turned(path, params[name]))
          for name, (path, _) in leaves.items()}, sep="/")}
@@ -63,9 +70,40 @@ def save_checkpoint(params, path):
 
 
 def load_checkpoint(net, path):
-    """Read weights that any backend saved, as {'params': …} for net.
+    """Read weights that any backend, or torch.save, wrote for net.
+
+    Returns:
+        {'params': …}.
 
     Raises:
         CheckpointError: for a damaged file or one of another shape.
     """
     return import_params(net, load_params(path))
+
+
+def load_pretrained_model(pretrained_model, num_hiddens, ffn_num_hiddens,
+                          num_heads, num_blks, dropout, max_len, devices):
+    """A pretrained BERT and its vocabulary (d2l 16.7.1).
+
+    Args:
+        pretrained_model: 'bert.mini', 'bert.small', 'bert.base' or a folder;
+            see `d2lbert.pretrained.find_pretrained`.
+        num_hiddens … max_len: the sizes that the model was trained with.
+        dropout: of the model from now on.
+        devices: the model is put on the first of them.
+
+    Returns:
+        The `BERTModel`, the `Vocab` and the weights {'params': …}.
+
+    Raises:
+        CheckpointError: if sizes and file do not fit, naming the tensors.
+        DownloadError, ArchiveError: if the file cannot be fetched.
+    """
+    path, vocab = find_pretrained(
+        pretrained_model, num_hiddens=num_hiddens,
+        ffn_num_hiddens=ffn_num_hiddens, num_heads=num_heads,
+        num_blks=num_blks, max_len=max_len)
+    bert = BERTModel(len(vocab), num_hiddens, ffn_num_hiddens, num_heads,
+                     num_blks, dropout, max_len)
+    params = load_checkpoint(bert, path)
+    return bert, vocab, jax.device_put(params, devices[0])

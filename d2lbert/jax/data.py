@@ -1,7 +1,10 @@
 """Shared batches as JAX arrays."""
 
+import jax
 import jax.numpy as jnp
+import numpy as np
 
+from d2lbert import nli
 from d2lbert.batches import wiki_loaders
 
 
@@ -11,3 +14,43 @@ def to_tensors(batch):
 
 
 load_data_wiki, load_held_out_wiki = wiki_loaders(to_tensors)
+
+
+class SNLIBERTDataset(nli.SNLIBERTDataset):
+    __doc__ = nli.SNLIBERTDataset.__doc__
+    as_tensors = staticmethod(to_tensors)
+
+
+class SNLIDataset(nli.SNLIDataset):
+    __doc__ = nli.SNLIDataset.__doc__
+    as_tensors = staticmethod(to_tensors)
+
+
+load_data_snli, load_data_snli_bert = nli.snli_loaders(
+    SNLIDataset, SNLIBERTDataset)
+
+
+class load_array:
+    """Batches of arrays, shuffled afresh each epoch (d2l 3.3.3).
+
+    Args:
+        data_arrays: a tuple, possibly nested, of arrays of N rows each.
+        is_train: False keeps the order.
+    """
+
+    def __init__(self, data_arrays, batch_size, is_train=True, seed=0):
+        self.arrays = jax.tree.map(np.asarray, data_arrays)
+        self.num_rows = len(jax.tree.leaves(self.arrays)[0])
+        self.batch_size, self.is_train = batch_size, is_train
+        self.rng = np.random.default_rng(seed)
+
+    def __len__(self):
+        return -(-self.num_rows // self.batch_size)
+
+    def __iter__(self):
+        order = np.arange(self.num_rows)
+        if self.is_train:
+            self.rng.shuffle(order)
+        for start in range(0, len(order), self.batch_size):
+            rows = order[start:start + self.batch_size]
+            yield jax.tree.map(lambda x: jnp.asarray(x[rows]), self.arrays)

@@ -1,16 +1,30 @@
 """A Gluon model's weights in and out of the shared checkpoint format."""
 
-from mxnet import np
+from pathlib import Path
+
+from mxnet import MXNetError, np, npx
 
 from d2lbert.checkpoint import (
-    GLUON_NAMES, bert_shapes, check_params, load_params, rename, save_params)
+    GLUON_NAMES, bert_shapes, classifier_shapes, fit_params, load_params,
+    rename, save_params)
+from d2lbert.checks import CheckpointError
+from d2lbert.mxnet.model import BERTModel
+from d2lbert.pretrained import find_pretrained
+
+GLUON_MAGIC = (0x112).to_bytes(8, "little")  # of `save_parameters`' files
 
 
 def named_parameters(net):
-    """The Gluon parameters of a `BERTModel` by their shared names."""
+    """The Gluon parameters of a BERT by their shared names.
+
+    Args:
+        net: a `BERTModel` or a `BERTClassifier`.
+    """
     parameters = net._collect_params_with_prefix()
-    names = bert_shapes(1, 1, 1, 1, num_blks=len(net.encoder.blks))
-    return {name: parameters[rename(name, GLUON_NAMES)] for name in names}
+    num_blks = len(net.encoder.blks)
+    shapes = (bert_shapes(1, 1, 1, 1, num_blks) if hasattr(net, "mlm")
+              else classifier_shapes(1, 1, 1, 1, 1, num_blks))
+    return {name: parameters[rename(name, GLUON_NAMES)] for name in shapes}
 
 
 def is_initialized(net):
@@ -35,7 +49,8 @@ def import_params(net, params):
             unchanged.
     """
     parameters = named_parameters(net)
-    check_params(params, {name: p.shape for name, p in parameters.items()})
+    params = fit_params(
+        params, {name: p.shape for name, p in parameters.items()})
     if not is_initialized(net):
         net.initialize()
     for name, parameter in parameters.items():
@@ -48,9 +63,66 @@ def save_checkpoint(net, path):
 
 
 def load_checkpoint(net, path):
-    """Read weights that any backend saved into net.
+    """Read weights that any backend, or torch.save, wrote into net.
+
+    Files of Gluon's `save_parameters` are read as well.
 
     Raises:
         CheckpointError: for a damaged file or one of another shape.
     """
-    import_params(net, load_params(path))
+    if is_gluon_file(path):
+        import_params(net, load_gluon(net, path))
+    else:
+        import_params(net, load_params(path))
+
+
+def is_gluon_file(path):
+    """Whether a file starts as those of `save_parameters` do."""
+    path = Path(path)
+    if not path.is_file():
+        return False
+    with open(path, "rb") as file:
+        return file.read(8) == GLUON_MAGIC
+
+
+def load_gluon(net, path):
+    """{name: array} of a file of `save_parameters`, by the shared names."""
+    try:
+        arrays = npx.load(str(path))
+    except MXNetError as error:
+        raise CheckpointError(
+            f"{path} is not a whole file of save_parameters "
+            f"({str(error).splitlines()[-1]}): write it again") from error
+    shared = {rename(name, GLUON_NAMES): name
+              for name in named_parameters(net)}
+    return {shared.get(name, name): array.asnumpy()
+            for name, array in arrays.items()}
+
+
+def load_pretrained_model(pretrained_model, num_hiddens, ffn_num_hiddens,
+                          num_heads, num_blks, dropout, max_len, devices):
+    """A pretrained BERT and its vocabulary (d2l 16.7.1).
+
+    Args:
+        pretrained_model: 'bert.mini', 'bert.small', 'bert.base' or a folder;
+            see `d2lbert.pretrained.find_pretrained`.
+        num_hiddens … max_len: the sizes that the model was trained with.
+        dropout: of the model from now on.
+        devices: the model is put on them.
+
+    Returns:
+        The `BERTModel` and the `Vocab`.
+
+    Raises:
+        CheckpointError: if sizes and file do not fit, naming the tensors.
+        DownloadError, ArchiveError: if the file cannot be fetched.
+    """
+    path, vocab = find_pretrained(
+        pretrained_model, num_hiddens=num_hiddens,
+        ffn_num_hiddens=ffn_num_hiddens, num_heads=num_heads,
+        num_blks=num_blks, max_len=max_len)
+    bert = BERTModel(len(vocab), num_hiddens, ffn_num_hiddens, num_heads,
+                     num_blks, dropout, max_len)
+    bert.initialize(ctx=devices)
+    load_checkpoint(bert, path)
+    return bert, vocab

@@ -47,6 +47,11 @@ class Adam(optimizer.Adam):
         self.epsilon = whole
 
 
+def adam(net, lr):
+    """A trainer of net's parameters, once they are initialized."""
+    return Trainer(net.collect_params(), Adam(learning_rate=lr))
+
+
 def _get_batch_loss_bert(net, loss, vocab_size, tokens_X_shards,
                          segments_X_shards, valid_lens_x_shards,
                          pred_positions_X_shards, mlm_weights_X_shards,
@@ -93,7 +98,7 @@ def train_bert(train_iter, net, loss, vocab_size, devices, num_steps,
     net.hybridize()
     loss.hybridize()
     batch_loss = _batch_loss(net, loss, vocab_size)
-    trainer = Trainer(net.collect_params(), Adam())
+    trainer = adam(net, lr)
     rates = (warmup_linear(i, num_steps, lr, warmup) for i in range(num_steps))
 
     def step(batch):
@@ -149,9 +154,9 @@ def shares(mlm_weights_X_shards, nsp_y_shards):
             [n / sum(pairs) for n in pairs])
 
 
-def device_of(net):
-    """The device, or the first of the devices, where net is."""
-    return next(iter(net.collect_params().values())).list_ctx()[0]
+def devices_of(net):
+    """The devices where net is, a list."""
+    return next(iter(net.collect_params().values())).list_ctx()
 
 
 def evaluate_bert(net, data_iter):
@@ -162,7 +167,7 @@ def evaluate_bert(net, data_iter):
     Returns:
         Three floats: nats a word, nats a pair, a share.
     """
-    loss, device, sums = SoftmaxCELoss(), device_of(net), 0
+    loss, device, sums = SoftmaxCELoss(), devices_of(net)[0], 0
     for batch in take(data_iter, len(data_iter)):
         *X, weights, mlm_Y, nsp_y = (x.as_in_ctx(device) for x in batch)
         _, mlm_Y_hat, nsp_Y_hat = net(*X)
@@ -186,7 +191,7 @@ def encode(net, pairs, vocab):
     Returns:
         (len(pairs), L, H) float32 array; rows are padded to the longest.
     """
-    inputs = (np.array(x, ctx=device_of(net))
+    inputs = (np.array(x, ctx=devices_of(net)[0])
               for x in pad_inputs(pairs, vocab))
     return net(*inputs)[0].asnumpy()
 

@@ -2,7 +2,9 @@
 
 import torch
 
-from d2lbert.checkpoint import check_params, load_params, save_params
+from d2lbert.checkpoint import fit_params, load_params, save_params
+from d2lbert.pretrained import find_pretrained
+from d2lbert.torch.model import BERTModel
 
 
 def export_params(net):
@@ -19,7 +21,8 @@ def import_params(net, params):
             unchanged.
     """
     state = net.state_dict()
-    check_params(params, {name: t.shape for name, t in state.items()})
+    params = fit_params(
+        params, {name: t.shape for name, t in state.items()})
     net.load_state_dict(
         {name: torch.from_numpy(a.copy()) for name, a in params.items()})
 
@@ -30,9 +33,37 @@ def save_checkpoint(net, path):
 
 
 def load_checkpoint(net, path):
-    """Read weights that any backend saved into net.
+    """Read weights that any backend, or torch.save, wrote into net.
 
     Raises:
         CheckpointError: for a damaged file or one of another shape.
     """
     import_params(net, load_params(path))
+
+
+def load_pretrained_model(pretrained_model, num_hiddens, ffn_num_hiddens,
+                          num_heads, num_blks, dropout, max_len, devices):
+    """A pretrained BERT and its vocabulary (d2l 16.7.1).
+
+    Args:
+        pretrained_model: 'bert.mini', 'bert.small', 'bert.base' or a folder;
+            see `d2lbert.pretrained.find_pretrained`.
+        num_hiddens … max_len: the sizes that the model was trained with.
+        dropout: of the model from now on.
+        devices: the model is put on the first of them.
+
+    Returns:
+        The `BERTModel` and the `Vocab`.
+
+    Raises:
+        CheckpointError: if sizes and file do not fit, naming the tensors.
+        DownloadError, ArchiveError: if the file cannot be fetched.
+    """
+    path, vocab = find_pretrained(
+        pretrained_model, num_hiddens=num_hiddens,
+        ffn_num_hiddens=ffn_num_hiddens, num_heads=num_heads,
+        num_blks=num_blks, max_len=max_len)
+    bert = BERTModel(len(vocab), num_hiddens, ffn_num_hiddens, num_heads,
+                     num_blks, dropout, max_len)
+    load_checkpoint(bert, path)
+    return bert.to(devices[0]), vocab

@@ -2,6 +2,7 @@
 
 import torch
 
+from d2lbert import nli
 from d2lbert.batches import wiki_loaders
 
 
@@ -12,3 +13,17 @@ def to_tensors(batch):
 
 
 load_data_wiki, load_held_out_wiki = wiki_loaders(to_tensors)
+
+
+class SNLIBERTDataset(nli.SNLIBERTDataset):
+    __doc__ = nli.SNLIBERTDataset.__doc__
+    as_tensors = staticmethod(to_tensors)
+
+
+class SNLIDataset(nli.SNLIDataset):
+    __doc__ = nli.SNLIDataset.__doc__
+    as_tensors = staticmethod(to_tensors)
+
+
+load_data_snli, load_data_snli_bert = nli.snli_loaders(
+    SNLIDataset, SNLIBERTDataset)

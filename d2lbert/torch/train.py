@@ -36,6 +36,11 @@ def cross_entropy():
     return nn.CrossEntropyLoss()
 
 
+def adam(net, lr):
+    """Adam (Kingma and Ba, 2015), in one pass over all weights."""
+    return torch.optim.Adam(net.parameters(), lr=lr, fused=True)
+
+
 def unreduced(loss):
     """The same loss with one value a prediction instead of their mean."""
     if getattr(loss, "reduction", "none") == "none":
@@ -79,7 +84,7 @@ def train_bert(train_iter, net, loss, vocab_size, devices, num_steps,
     """
     batch_loss = _batch_loss(net.to(devices[0]), loss, vocab_size, devices)
     net.train()
-    trainer = torch.optim.Adam(net.parameters(), lr=lr, fused=True)
+    trainer = adam(net, lr)
     schedule = torch.optim.lr_scheduler.LambdaLR(
         trainer, lambda step: warmup_linear(step, num_steps, 1.0, warmup))
 

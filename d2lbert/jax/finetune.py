@@ -1,0 +1,209 @@
+"""Fine-tuning BERT in JAX to classify pairs (d2l 14.1.2 and 16.7)."""
+
+import functools
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from flax import linen as nn
+
+from d2lbert.checks import check_ids
+from d2lbert.jax.model import (
+    BERTEncoder, Dense, dropout_rngs, init_params)
+from d2lbert.jax.train import check_unreduced, placements
+from d2lbert.nli import LABELS, pairs_to_inputs
+from d2lbert.training import FineTuningLog, gather, rate_factor
+
+
+class BERTClassifier(nn.Module):
+    """BERT with one new layer, on the vector of <cls> (d2l 16.7.3).
+
+    `bert` gives the sizes; its weights come in by `classifier_params`.
+    """
+    bert: nn.Module
+    num_outputs: int = 3
+
+    def setup(self):
+        bert = self.bert
+        self.encoder = BERTEncoder(
+            bert.vocab_size, bert.num_hiddens, bert.ffn_num_hiddens,
+            bert.num_heads, bert.num_blks, bert.dropout, bert.max_len)
+        self.hidden = Dense(bert.num_hiddens)
+        self.output = Dense(self.num_outputs)
+
+    def __call__(self, tokens_X, segments_X, valid_lens_x, training=False):
+        """Tokens (B, L), segments (B, L), valid_lens (B,) -> logits (B, 3).
+        """
+        encoded_X = self.encoder(
+            tokens_X, segments_X, valid_lens_x.reshape(-1), training)
+        return self.output(nn.tanh(self.hidden(encoded_X[:, 0])))
+
+
+def classifier_params(net, params, seed=0):
+    """Weights of a classifier: BERT's, and a new output layer.
+
+    Args:
+        net: a `BERTClassifier`; params: {'params': …} of its BERT.
+    """
+    new = init_params(net, jax.random.key(seed))["params"]
+    old = {name: params["params"][name] for name in ("encoder", "hidden")}
+    return {"params": new | old}
+
+
+def accuracy(y_hat, y):
+    """How many predictions are right: logits (B, C), labels (B,)."""
+    return float((y_hat.argmax(1) == y).sum())
+
+
+@functools.cache
+def adam(net, lr):
+    """Optax's Adam, whatever the net; the same one for the same rate."""
+    return optax.adam(lr)
+
+
+@partial(jax.jit, static_argnums=(0, 1, 2), donate_argnums=(3, 4))
+def train_batch_ch13(net, loss, trainer, params, state, rng, factor, X, y):
+    """One step on a batch; compiled once for each shape.
+
+    Args:
+        loss: (logits, labels) -> one value a prediction.
+        trainer: an Optax optimiser; state: its state.
+        rng: key for dropout; factor: of the trainer's learning rate.
+
+    Returns:
+        params, state, the sum of the losses and the number right.
+    """
+    def mean_loss(params):
+        y_hat = net.apply(params, *X, training=True, rngs=dropout_rngs(rng))
+        l = loss(y_hat, y)
+        check_unreduced(l, y)
+        return l.mean(), (l.sum(), (y_hat.argmax(1) == y).sum())
+
+    grads, sums = jax.grad(mean_loss, has_aux=True)(params)
+    updates, state = trainer.update(grads, state, params)
+    params = jax.tree.map(lambda p, u: p + factor * u, params, updates)
+    return params, state, *sums
+
+
+def train_ch13(net, train_iter, test_iter, loss, trainer, num_epochs,
+               devices, dev_iter=None, warmup=None, params=None, seed=0):
+    """Fine-tune net, keep the best epoch on dev, and test that one once.
+
+    Args:
+        train_iter: batches (X, y), of any number, X a tuple of inputs.
+        test_iter: evaluated once, after the training; None for no test.
+        loss: a cross-entropy with one value a prediction, such as
+            optax.softmax_cross_entropy_with_integer_labels.
+        trainer: an Optax optimiser, such as optax.adam(1e-4).
+        devices: list of devices; several share each batch.
+        dev_iter: evaluated after every epoch; None to keep the last epoch.
+        warmup: share of the steps in which the learning rate rises to the
+            trainer's, to fall to 0 afterwards; None leaves it constant.
+        params: weights to start from, left as they are; None for new ones.
+        seed: fixes the new weights and the dropout.
+
+    Returns:
+        The weights kept, and the `FineTuningLog`. Prints loss, accuracies
+        and examples a second.
+
+    Raises:
+        ValueError: for a token id outside the vocabulary, or a batch that
+            cannot be divided among the devices.
+    """
+    log = FineTuningLog(num_epochs, len(train_iter))
+    init_key, key = jax.random.split(jax.random.key(seed))
+    if params is None:
+        params = net.init(init_key, *next(iter(train_iter))[0])
+    by_row, everywhere = placements(devices)
+    # A step reuses the memory of its arguments, so it gets copies
+    params = jax.device_put(jax.tree.map(jnp.array, params), everywhere)
+    state = jax.device_put(trainer.init(params), everywhere)
+    steps = iter(range(log.num_steps))
+
+    def step(batch):
+        nonlocal params, state
+        X, y = batch
+        check_features(net, X, len(devices))
+        number = next(steps)
+        params, state, *sums = train_batch_ch13(
+            net, loss, trainer, params, state, jax.random.fold_in(key, number),
+            np.float32(rate_factor(number, log.num_steps, warmup)),
+            *jax.device_put((tuple(X), y), by_row))
+        return *sums, len(y)
+
+    best = log.run(
+        train_iter, step,
+        None if dev_iter is None
+        else lambda: evaluate_accuracy_gpu(net, params, dev_iter),
+        lambda: jax.tree.map(jnp.array, params))
+    params = best or params
+    if test_iter is not None:
+        log.test_acc = evaluate_accuracy_gpu(net, params, test_iter)
+    log.report(devices)
+    return params, log
+
+
+def check_features(net, X, num_devices=1):
+    """Raise ValueError for what JAX itself would pass over or put badly."""
+    if isinstance(net, BERTClassifier):
+        check_ids(X[0], net.bert.vocab_size)
+    if len(X[0]) % num_devices:
+        raise ValueError(
+            f"a batch of {len(X[0])} examples cannot be divided among "
+            f"{num_devices} devices: choose a multiple")
+
+
+def predict(net, params, data_iter):
+    """Predicted and true classes, two (N,) arrays, in evaluation mode."""
+    def batches():
+        for X, y in data_iter:
+            check_features(net, X)
+            yield np.array(logits(net, params, X)).argmax(1), np.array(y)
+
+    return gather(batches())
+
+
+@partial(jax.jit, static_argnums=0)
+def logits(net, params, X):
+    """The logits (B, C) of a batch, in evaluation mode."""
+    return net.apply(params, *X)
+
+
+def evaluate_accuracy_gpu(net, params, data_iter):
+    """The share of examples that net, in evaluation mode, gets right.
+
+    Raises:
+        ValueError: if data_iter gives no batch.
+    """
+    y_hat, y = predict(net, params, data_iter)
+    return float(np.mean(y_hat == y))
+
+
+def classify(net, params, pairs, vocab):
+    """Probabilities of the classes for pairs of sentences.
+
+    Args:
+        pairs: list of (premise, hypothesis), each a str or a list of tokens.
+
+    Returns:
+        (len(pairs), C) float32 array.
+
+    Raises:
+        ValueError: for an empty sentence.
+    """
+    inputs = pairs_to_inputs(pairs, net.bert.max_len, vocab)
+    check_features(net, inputs)
+    return np.array(nn.softmax(logits(net, params, inputs)))
+
+
+def predict_snli(net, params, vocab, premise, hypothesis):
+    """'entailment', 'contradiction' or 'neutral' (d2l 16.5.2).
+
+    Args:
+        premise, hypothesis: each a str or a list of tokens; the longer one
+            is cut, as in training, if the model has no room for both.
+    """
+    probs = classify(net, params, [(premise, hypothesis)], vocab)
+    return LABELS[probs.argmax()]

@@ -1,0 +1,182 @@
+"""Fine-tuning BERT in MXNet to classify pairs (d2l 14.1.2 and 16.7)."""
+
+from functools import partial
+
+import numpy
+from mxnet import autograd, np, npx
+from mxnet.gluon import nn
+
+from d2lbert.mxnet.checkpoint import is_initialized
+from d2lbert.mxnet.model import Dense
+from d2lbert.mxnet.train import devices_of, place, shard
+from d2lbert.nli import LABELS, pairs_to_inputs
+from d2lbert.training import FineTuningLog, gather, rate_factor
+
+
+class BERTClassifier(nn.Block):
+    """BERT with one new layer, on the vector of <cls> (d2l 16.7.3).
+
+    The encoder and the hidden layer are those of `bert`, not copies.
+    """
+
+    def __init__(self, bert, num_outputs=3):
+        super().__init__()
+        self.encoder, self.hidden = bert.encoder, bert.hidden
+        self.output = Dense(num_outputs, in_units=bert.hidden._units)
+        if is_initialized(bert):
+            self.output.initialize(ctx=devices_of(bert))
+
+    def forward(self, inputs):
+        """(tokens (B, L), segments (B, L), valid_lens (B,)) -> logits."""
+        tokens_X, segments_X, valid_lens_x = inputs
+        encoded_X = self.encoder(
+            tokens_X, segments_X, valid_lens_x.reshape(-1))
+        return self.output(self.hidden(encoded_X[:, 0]))
+
+
+def accuracy(y_hat, y):
+    """How many predictions are right: logits (B, C), labels (B,)."""
+    return float(right(y_hat, y))
+
+
+def right(y_hat, y):
+    """`accuracy` as a scalar on the device."""
+    return (y_hat.argmax(1).astype(y.dtype) == y).sum()
+
+
+def split_batch(X, y, devices):
+    """X and y as lists with one shard a device."""
+    return shard(X, devices), shard(y, devices)
+
+
+def split_batch_multi_inputs(X, y, devices):
+    """`split_batch` for several inputs: X as a list of tuples (d2l 16.7.4).
+    """
+    X = list(zip(*(shard(feature, devices) for feature in X)))
+    return X, shard(y, devices)
+
+
+def split(X, y, devices):
+    """`split_batch_multi_inputs` or, for one input, `split_batch`."""
+    several = isinstance(X, (list, tuple))
+    return (split_batch_multi_inputs if several else split_batch)(
+        X, y, devices)
+
+
+def train_batch_ch13(net, features, labels, loss, trainer, devices,
+                     split_f=split):
+    """One step on a batch, of which every device gets a share.
+
+    Returns:
+        The sum of the losses and the number right, scalars on a device.
+    """
+    X_shards, y_shards = split_f(features, labels, devices)
+    with autograd.record():
+        y_hats = [net(X) for X in X_shards]
+        ls = [loss(y_hat, y) for y_hat, y in zip(y_hats, y_shards)]
+    autograd.backward(ls)
+    trainer.step(len(labels), ignore_stale_grad=True)
+    return (sum(l.sum().as_in_ctx(devices[0]) for l in ls),
+            sum(right(y_hat, y).as_in_ctx(devices[0])
+                for y_hat, y in zip(y_hats, y_shards)))
+
+
+def train_ch13(net, train_iter, test_iter, loss, trainer, num_epochs,
+               devices, split_f=split, dev_iter=None, warmup=None):
+    """Fine-tune net, keep the best epoch on dev, and test that one once.
+
+    Args:
+        train_iter: batches (X, y), of any number.
+        test_iter: evaluated once, after the training; None for no test.
+        loss: a cross-entropy, such as gluon.loss.SoftmaxCELoss().
+        trainer: a gluon.Trainer of net's parameters.
+        devices: list of devices; several share each batch.
+        split_f: divides a batch among the devices.
+        dev_iter: evaluated after every epoch; None to keep the last epoch.
+        warmup: share of the steps in which the learning rate rises to the
+            trainer's, to fall to 0 afterwards; None leaves it constant.
+
+    Returns:
+        The `FineTuningLog`. Prints loss, accuracies and examples a second.
+    """
+    log = FineTuningLog(num_epochs, len(train_iter))
+    place(net, devices)
+    net.hybridize()
+    loss.hybridize()
+    peak, num_steps = trainer.learning_rate, iter(range(log.num_steps))
+
+    def step(batch):
+        X, y = batch
+        trainer.set_learning_rate(
+            peak * rate_factor(next(num_steps), log.num_steps, warmup))
+        return *train_batch_ch13(
+            net, X, y, loss, trainer, devices, split_f), len(y)
+
+    best = log.run(
+        train_iter, step,
+        None if dev_iter is None
+        else partial(evaluate_accuracy_gpus, net, dev_iter, split_f),
+        lambda: copy_params(net))
+    trainer.set_learning_rate(peak)
+    for parameter, array in (best or {}).items():
+        parameter.set_data(array)
+    if test_iter is not None:
+        log.test_acc = evaluate_accuracy_gpus(net, test_iter, split_f)
+    log.report(devices)
+    return log
+
+
+def copy_params(net):
+    """{parameter: a copy of its array}."""
+    return {parameter: parameter.list_data()[0].copy()
+            for parameter in net.collect_params().values()}
+
+
+def predict(net, data_iter, split_f=split):
+    """Predicted and true classes, two (N,) arrays, in evaluation mode."""
+    devices = devices_of(net)
+
+    def batches():
+        for X, y in data_iter:
+            X_shards, _ = split_f(X, y, devices)
+            y_hat = [net(X).argmax(1).asnumpy() for X in X_shards]
+            yield numpy.concatenate(y_hat), y.asnumpy()
+
+    return gather(batches())
+
+
+def evaluate_accuracy_gpus(net, data_iter, split_f=split):
+    """The share of examples that net, in evaluation mode, gets right.
+
+    Raises:
+        ValueError: if data_iter gives no batch.
+    """
+    y_hat, y = predict(net, data_iter, split_f)
+    return float(numpy.mean(y_hat == y))
+
+
+def classify(net, pairs, vocab):
+    """Probabilities of the classes for pairs of sentences.
+
+    Args:
+        pairs: list of (premise, hypothesis), each a str or a list of tokens.
+
+    Returns:
+        (len(pairs), C) float32 array.
+
+    Raises:
+        ValueError: for an empty sentence.
+    """
+    inputs = pairs_to_inputs(pairs, net.encoder.max_len, vocab)
+    y_hat = net([np.array(x, ctx=devices_of(net)[0]) for x in inputs])
+    return npx.softmax(y_hat).asnumpy()
+
+
+def predict_snli(net, vocab, premise, hypothesis):
+    """'entailment', 'contradiction' or 'neutral' (d2l 16.5.2).
+
+    Args:
+        premise, hypothesis: each a str or a list of tokens; the longer one
+            is cut, as in training, if the model has no room for both.
+    """
+    return LABELS[classify(net, [(premise, hypothesis)], vocab).argmax()]

@@ -1,0 +1,110 @@
+"""Pretrained models by name: files, vocabulary and sizes (d2l 16.7.1)."""
+
+import json
+from importlib import resources
+from pathlib import Path
+
+from d2lbert import hub
+from d2lbert.checkpoint import save_params
+from d2lbert.checks import CheckpointError
+from d2lbert.vocab import Vocab
+
+# d2l 16.7.1. The weights do not tell the number of heads, so that it stands
+# here; our own folders have a config.json.
+SIZES = {
+    "bert.small": {"num_hiddens": 256, "ffn_num_hiddens": 512,
+                   "num_heads": 4, "num_blks": 2, "max_len": 512},
+    "bert.base": {"num_hiddens": 768, "ffn_num_hiddens": 3072,
+                  "num_heads": 12, "num_blks": 12, "max_len": 512},
+}
+VOCAB, PARAMS, CONFIG = "vocab.json", "pretrained.params", "config.json"
+
+
+def find_pretrained(name, **sizes):
+    """Where a pretrained model's weights are, and its vocabulary.
+
+    Args:
+        name: 'bert.mini' (bundled), 'bert.small' or 'bert.base' (downloaded
+            on first use, hash checked), another name in DATA_HUB, or a
+            folder with vocab.json and pretrained.params.
+        sizes: what the caller will build: num_hiddens, ffn_num_hiddens,
+            num_heads, num_blks and max_len.
+
+    Returns:
+        The path of the weights and a `Vocab`.
+
+    Raises:
+        ValueError: for a name that is neither in DATA_HUB nor a folder.
+        CheckpointError: for other sizes than the model was trained with, or
+            a vocabulary that is not a list of tokens.
+        DownloadError, ArchiveError: see `d2lbert.hub.download_extract`.
+    """
+    folder, known = _folder(name), pretrained_sizes(name)
+    wrong = [f"{key}={known[key]}, not {size}"
+             for key, size in sizes.items() if known.get(key, size) != size]
+    if wrong:
+        raise CheckpointError(f"{name} was trained with {', '.join(wrong)}: "
+                              "ask for the sizes that it has")
+    return folder / PARAMS, read_vocab(folder / VOCAB)
+
+
+def pretrained_sizes(name):
+    """{name: size} that a pretrained model has, as far as it is known.
+
+    Args:
+        name: as in `find_pretrained`.
+    """
+    if name in SIZES:
+        return dict(SIZES[name])
+    config = _folder(name) / CONFIG
+    return _read_json(config, dict) if config.is_file() else {}
+
+
+def _folder(name):
+    if name == "bert.mini":
+        return Path(str(resources.files("d2lbert"))) / "bert_mini"
+    if name in hub.DATA_HUB:
+        return Path(hub.download_extract(name, data_dir=hub.cache_dir()))
+    if Path(name).is_dir():
+        return Path(name)
+    raise ValueError(
+        f"unknown model {name!r}: use bert.mini, {', '.join(SIZES)} or a "
+        f"folder with {VOCAB} and {PARAMS}")
+
+
+def read_vocab(path):
+    """The `Vocab` in a JSON file that is a list of tokens.
+
+    Raises:
+        FileNotFoundError, CheckpointError: if there is none.
+    """
+    tokens = _read_json(path, list)
+    if not all(isinstance(t, str) for t in tokens) or "<unk>" not in tokens:
+        raise CheckpointError(f"{path} is no vocabulary: expected a JSON list "
+                              "of tokens, <unk> among them")
+    vocab = Vocab()
+    vocab.idx_to_token = tokens
+    vocab.token_to_idx = {token: i for i, token in enumerate(tokens)}
+    return vocab
+
+
+def _read_json(path, kind):
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f"there is no {path}") from error
+    except ValueError as error:
+        raise CheckpointError(f"{path} is not JSON ({error})") from error
+    if not isinstance(value, kind):
+        raise CheckpointError(f"{path} holds a JSON {type(value).__name__}, "
+                              f"not a {kind.__name__}")
+    return value
+
+
+def save_pretrained(folder, params, vocab, **sizes):
+    """Write weights, vocabulary and sizes as `find_pretrained` reads them."""
+    folder = Path(folder)
+    save_params(folder / PARAMS, params)
+    for name, value in ((VOCAB, vocab.idx_to_token), (CONFIG, sizes)):
+        (folder / name).write_text(
+            json.dumps(value, indent=0) + "\n", encoding="utf-8")

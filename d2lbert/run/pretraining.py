@@ -1,0 +1,141 @@
+"""Pretrain BERT by a recipe, and what comes out of it."""
+
+from dataclasses import asdict, dataclass, replace
+
+from d2lbert.backends import BACKENDS, load_backend, make_bert
+from d2lbert.corpora import load_corpus
+from d2lbert.plotting import Animator
+from d2lbert.pretrained import save_pretrained
+from d2lbert.probe import context_probe
+from d2lbert.run.report import markdown_table, thinned
+from d2lbert.training import last_tenth
+from d2lbert.vocab import unigram_entropy
+
+CORPUS = "mini-wiki"
+COLUMNS = ("backend", "masked-LM loss", "held out", "NSP loss", "NSP acc.",
+           "crane", "static", "pairs/s", "seconds", "notebook")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a corpus is pretrained; lengths in tokens."""
+    batch_size: int
+    max_len: int
+    num_steps: int
+    lr: float
+    warmup: float = 0.1
+    dropout: float = 0.1
+    num_hiddens: int = 128
+    ffn_num_hiddens: int = 256
+    num_heads: int = 2
+    num_blks: int = 2
+    positions: int = 1000  # the longest text that the model can be given
+
+    @property
+    def sizes(self):
+        """The sizes of the model, as arguments of `BERTModel`."""
+        names = ("num_hiddens", "ffn_num_hiddens", "num_heads", "num_blks")
+        return ({name: getattr(self, name) for name in names}
+                | {"max_len": self.positions})
+
+
+RECIPES = {
+    "mini-wiki": Recipe(128, 32, 1200, 3e-3, dropout=0.0),
+    "wikitext-2": Recipe(512, 64, 50, 5e-3, dropout=0.2),
+}
+
+
+def check(args):
+    """Raise ValueError or OSError for a corpus that cannot be read."""
+    load_corpus(args.corpus)
+
+
+def describe(args):
+    """One line: what will be done."""
+    recipe = recipe_of(args)
+    return (f"{args.corpus}, {recipe.num_steps} steps of "
+            f"{recipe.batch_size} pairs")
+
+
+def recipe_of(args):
+    """The corpus's recipe, with the steps that were asked for."""
+    recipe = RECIPES.get(args.corpus, RECIPES["wikitext-2"])
+    return replace(recipe, num_steps=args.steps) if args.steps else recipe
+
+
+def work(backend, args, folder):
+    """Pretrain one backend; write the model into folder, return results."""
+    return pretrain(backend, args.corpus, recipe_of(args), folder)
+
+
+def pretrain(backend, corpus, recipe, folder, seed=0):
+    """Train one backend by a recipe and write the model into a folder.
+
+    The folder then is one that `load_pretrained_model` takes.
+
+    Returns:
+        A dict of plain numbers and lists.
+    """
+    d2l = load_backend(backend)
+    where = {"batch_size": recipe.batch_size, "max_len": recipe.max_len,
+             "corpus": corpus, "seed": seed}
+    train_iter, vocab = d2l.load_data_wiki(**where)
+    held_out = d2l.load_held_out_wiki(**where)
+    bert = make_bert(backend, len(vocab), seed, dropout=recipe.dropout,
+                     **recipe.sizes)
+    log = bert.train(train_iter, len(vocab), recipe.num_steps, lr=recipe.lr,
+                     warmup=recipe.warmup)
+    mlm, nsp, accuracy = bert.evaluate(held_out)
+    params = bert.export_params()
+    save_pretrained(folder, params, vocab, **recipe.sizes)
+    result = {
+        "backend": backend, "corpus": str(corpus), "recipe": asdict(recipe),
+        "vocab_size": len(vocab), "unigram_entropy": unigram_entropy(vocab),
+        "mlm": log.mlm, "nsp": log.nsp, "held_out_mlm": mlm,
+        "held_out_nsp": nsp, "held_out_accuracy": accuracy,
+        "pairs_per_sec": log.pairs_per_sec, "seconds": log.seconds,
+        "warmup_seconds": log.warmup_seconds}
+    if corpus == "mini-wiki":
+        probe = context_probe(
+            lambda pairs: bert.encode(pairs, vocab),
+            params["encoder.token_embedding.weight"], vocab)
+        result |= {"probe": probe.contextual, "static": probe.static}
+    return result
+
+
+def table(results):
+    """The results as a Markdown table, a row a backend."""
+    return markdown_table(COLUMNS, list(map(_row, results)))
+
+
+def _row(r):
+    def share(key):
+        return f"{r[key]:.2f}" if key in r else "–"
+
+    return [BACKENDS[r["backend"]],
+            f"{r['mlm'][0]:.2f} → {last_tenth(r['mlm']):.2f}",
+            f"{r['held_out_mlm']:.2f}", f"{r['held_out_nsp']:.3f}",
+            f"{r['held_out_accuracy']:.3f}", share("probe"), share("static"),
+            f"{r['pairs_per_sec']:.0f}",
+            f"{r['seconds'] + r['warmup_seconds']:.0f}",
+            f"notebooks/{r['backend']}/bert-pretraining.ipynb"]
+
+
+def remarks(results):
+    """A line below the table."""
+    return (f"Unigram entropy: {results[0]['unigram_entropy']:.2f} nats a "
+            "word; NSP is measured on held-out paragraphs.")
+
+
+def draw(results, path):
+    """Both losses of every backend over the steps, as a PNG picture."""
+    plot = Animator(xlabel="step", ylabel="loss (nats)", ncols=2,
+                    figsize=(8, 3), fmts=["-", "-", "--", "--", ":", ":"],
+                    legend=[f"{BACKENDS[r['backend']]}, {task}"
+                            for r in results
+                            for task in ("masked LM", "next sentence")])
+    for r in results:
+        for losses in (r["mlm"], r["nsp"]):
+            plot.X.append(thinned(range(1, len(losses) + 1)))
+            plot.Y.append(thinned(losses))
+    plot.savefig(path)

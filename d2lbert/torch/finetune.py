@@ -1,0 +1,151 @@
+"""Fine-tuning BERT in PyTorch to classify pairs (d2l 14.1.2 and 16.7)."""
+
+import copy
+from functools import partial
+
+import numpy as np
+import torch
+from torch import nn
+
+from d2lbert.nli import LABELS, pairs_to_inputs
+from d2lbert.torch.model import init_weights
+from d2lbert.torch.train import evaluation, unreduced
+from d2lbert.training import FineTuningLog, gather, rate_factor
+
+
+class BERTClassifier(nn.Module):
+    """BERT with one new layer, on the vector of <cls> (d2l 16.7.3).
+
+    The encoder and the hidden layer are those of `bert`, not copies.
+    """
+
+    def __init__(self, bert, num_outputs=3):
+        super().__init__()
+        self.encoder, self.hidden = bert.encoder, bert.hidden
+        self.output = nn.Linear(bert.hidden[0].out_features, num_outputs)
+        self.output.apply(init_weights)
+
+    def forward(self, inputs):
+        """(tokens (B, L), segments (B, L), valid_lens (B,)) -> logits."""
+        tokens_X, segments_X, valid_lens_x = inputs
+        encoded_X = self.encoder(
+            tokens_X, segments_X, valid_lens_x.reshape(-1))
+        return self.output(self.hidden(encoded_X[:, 0]))
+
+
+def accuracy(y_hat, y):
+    """How many predictions are right: logits (B, C), labels (B,)."""
+    return float((y_hat.argmax(1) == y).sum())
+
+
+def to_device(X, device):
+    """A tensor, or a list or tuple of them, moved to a device."""
+    if isinstance(X, (list, tuple)):
+        return [x.to(device) for x in X]
+    return X.to(device)
+
+
+def train_batch_ch13(net, X, y, loss, trainer, devices):
+    """One step on a batch.
+
+    The gradient is that of the mean loss, whatever `loss` reduces to.
+
+    Returns:
+        The sum of the losses and the number right, scalars on the device.
+    """
+    X, y = to_device(X, devices[0]), y.to(devices[0])
+    net.train()
+    trainer.zero_grad()
+    y_hat = net(X)
+    l = unreduced(loss)(y_hat, y)
+    l.mean().backward()
+    trainer.step()
+    return l.detach().sum(), (y_hat.argmax(1) == y).sum()
+
+
+def train_ch13(net, train_iter, test_iter, loss, trainer, num_epochs,
+               devices, dev_iter=None, warmup=None):
+    """Fine-tune net, keep the best epoch on dev, and test that one once.
+
+    Args:
+        train_iter: batches (X, y), of any number.
+        test_iter: evaluated once, after the training; None for no test.
+        loss: a cross-entropy, such as nn.CrossEntropyLoss().
+        trainer: an optimiser of net's parameters.
+        devices: list of devices; several GPUs share each batch.
+        dev_iter: evaluated after every epoch; None to keep the last epoch.
+        warmup: share of the steps in which the learning rate rises to the
+            trainer's, to fall to 0 afterwards; None leaves it constant.
+
+    Returns:
+        The `FineTuningLog`. Prints loss, accuracies and examples a second.
+    """
+    log = FineTuningLog(num_epochs, len(train_iter))
+    net.to(devices[0])
+    replicas = nn.DataParallel(net, devices) if len(devices) > 1 else net
+    schedule = torch.optim.lr_scheduler.LambdaLR(trainer, partial(
+        rate_factor, num_steps=log.num_steps, warmup=warmup))
+
+    def step(batch):
+        X, y = batch
+        sums = train_batch_ch13(replicas, X, y, loss, trainer, devices)
+        schedule.step()
+        return *sums, len(y)
+
+    best = log.run(
+        train_iter, step,
+        None if dev_iter is None
+        else partial(evaluate_accuracy_gpu, net, dev_iter),
+        lambda: copy.deepcopy(net.state_dict()))
+    if best:
+        net.load_state_dict(best)
+    if test_iter is not None:
+        log.test_acc = evaluate_accuracy_gpu(net, test_iter)
+    log.report(devices)
+    return log
+
+
+def predict(net, data_iter, device=None):
+    """Predicted and true classes, two (N,) arrays, in evaluation mode."""
+    with evaluation(net) as where:
+        return gather(
+            (net(to_device(X, device or where)).argmax(1).cpu(), y)
+            for X, y in data_iter)
+
+
+def evaluate_accuracy_gpu(net, data_iter, device=None):
+    """The share of examples that net, in evaluation mode, gets right.
+
+    Raises:
+        ValueError: if data_iter gives no batch.
+    """
+    y_hat, y = predict(net, data_iter, device)
+    return float(np.mean(y_hat == y))
+
+
+def classify(net, pairs, vocab):
+    """Probabilities of the classes for pairs of sentences.
+
+    Args:
+        pairs: list of (premise, hypothesis), each a str or a list of tokens.
+
+    Returns:
+        (len(pairs), C) float32 array.
+
+    Raises:
+        ValueError: for an empty sentence.
+    """
+    inputs = pairs_to_inputs(pairs, net.encoder.max_len, vocab)
+    with evaluation(net) as device:
+        y_hat = net([torch.from_numpy(x).to(device) for x in inputs])
+        return y_hat.softmax(1).cpu().numpy()
+
+
+def predict_snli(net, vocab, premise, hypothesis):
+    """'entailment', 'contradiction' or 'neutral' (d2l 16.5.2).
+
+    Args:
+        premise, hypothesis: each a str or a list of tokens; the longer one
+            is cut, as in training, if the model has no room for both.
+    """
+    return LABELS[classify(net, [(premise, hypothesis)], vocab).argmax()]

@@ -1,0 +1,264 @@
+"""SNLI's files, the arrays made of them, and the batches."""
+
+import os
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+from backends import each_backend, installed
+
+from d2lbert import nli
+from d2lbert.backends import load_backend
+from d2lbert.nli import (
+    PairBatches, SNLIBERTDataset, nli_folder, pairs_to_inputs, read_snli)
+from d2lbert.pretraining import RESERVED_TOKENS, get_tokens_and_segments
+from d2lbert.vocab import Vocab
+
+HEAD = "gold_label\tsentence1_binary_parse\tsentence2_binary_parse\tmore"
+WORDS = [f"w{i}" for i in range(30)]
+VOCAB = Vocab([WORDS], reserved_tokens=RESERVED_TOKENS)
+
+
+def write(folder, *lines, split="train", head=HEAD):
+    path = folder / f"snli_1.0_{split}.txt"
+    path.write_text("\n".join([head, *lines]) + "\n", encoding="utf-8")
+    return folder
+
+
+def random_pairs(num=300, longest=20, seed=0):
+    rng = np.random.default_rng(seed)
+
+    def sentences():
+        return [" ".join(rng.choice(WORDS, rng.integers(1, longest)))
+                for _ in range(num)]
+
+    return sentences(), sentences(), list(rng.integers(0, 3, num))
+
+
+# Reading
+
+def test_columns_and_labels(tmp_path):
+    write(tmp_path,
+          "neutral\t( ( A Man ) ( is ( here . ) ) )\t( He ( is ill ) )\tx",
+          "entailment\t( a b )\t( b )\tx", "contradiction\ta (-LRB- b )\tc\t")
+    assert read_snli(tmp_path, True) == (
+        ["A Man is here .", "a b", "a -LRB- b"], ["He is ill", "b", "c"],
+        [2, 0, 1])
+
+
+def test_pairs_without_a_label_or_a_sentence_are_counted(tmp_path, capsys):
+    write(tmp_path, "-\ta\tb\t", "neutral\ta\tb\t", "joke\ta\tb\t",
+          "entailment\ta\t( ( ) )\t")
+    assert read_snli(tmp_path, True) == (["a"], ["b"], [2])
+    assert capsys.readouterr().out.startswith("skipped 3 of 4 pairs")
+
+
+def test_each_split_has_its_file(tmp_path):
+    for split in ("train", "dev", "test"):
+        write(tmp_path, f"neutral\t{split}\tb\t", split=split)
+    assert read_snli(tmp_path, True)[0] == ["train"]
+    assert read_snli(tmp_path, False)[0] == ["test"]
+    assert read_snli(tmp_path, split="dev")[0] == ["dev"]
+    with pytest.raises(ValueError, match="unknown split 'valid'"):
+        read_snli(tmp_path, split="valid")
+
+
+def test_a_line_of_too_few_columns_is_named(tmp_path):
+    write(tmp_path, "neutral\ta\tb\t", "neutral a b")
+    with pytest.raises(ValueError, match="line 3 .* has 1 columns"):
+        read_snli(tmp_path, True)
+
+
+def test_other_encodings_and_missing_files(tmp_path):  # [11]
+    with pytest.raises(FileNotFoundError, match="there is no file"):
+        read_snli(tmp_path, True)
+    path = write(tmp_path, "x") / "snli_1.0_train.txt"
+    path.write_bytes(HEAD.encode() + "\nneutral\tcafé\tb".encode("latin-1"))
+    with pytest.raises(ValueError, match="line 2 .* is not UTF-8"):
+        read_snli(tmp_path, True)
+
+
+def test_no_pairs_is_an_error(tmp_path):
+    write(tmp_path, "-\ta\tb\t")
+    with pytest.raises(ValueError, match="not a set of pairs"):
+        SNLIBERTDataset(read_snli(tmp_path, True), 16, VOCAB)
+
+
+@pytest.mark.usefixtures("empty_cache")
+def test_mini_nli_is_written_once_and_unknown_names_are_told():
+    folder = Path(nli_folder("mini-nli"))
+    stamp = (folder / "snli_1.0_dev.txt").stat().st_mtime_ns
+    assert nli_folder("mini-nli") == str(folder)
+    assert (folder / "snli_1.0_dev.txt").stat().st_mtime_ns == stamp
+    assert nli_folder(folder) == str(folder)
+    with pytest.raises(ValueError, match="unknown corpus 'multinli'"):
+        nli_folder("multinli")
+
+
+@pytest.mark.usefixtures("empty_cache")
+def test_no_network_names_mini_nli(monkeypatch):
+    monkeypatch.setitem(nli.hub.DATA_HUB, "SNLI",
+                        ("http://127.0.0.1:9/snli_1.0.zip", None))
+    with pytest.raises(nli.hub.DownloadError, match="corpus='mini-nli'"):
+        nli_folder("snli")
+
+
+@pytest.mark.skipif(not os.environ.get("D2LBERT_DATA"),
+                    reason="D2LBERT_DATA names no folder with SNLI")
+def test_the_real_test_pairs():
+    premises, hypotheses, labels = read_snli(nli_folder("snli"), False)
+    assert len(premises) == len(hypotheses) == 9824
+    assert np.bincount(labels).tolist() == [3368, 3237, 3219]
+
+
+# Arrays
+
+def one_by_one(premise, hypothesis, max_len):
+    """d2l's rule as d2l says it: the longer loses its last token."""
+    a, b = premise.lower().split(), hypothesis.lower().split()
+    while len(a) + len(b) > max_len - 3:
+        (a if len(a) > len(b) else b).pop()
+    return get_tokens_and_segments(a, b)
+
+
+@pytest.mark.parametrize("max_len", [5, 12, 64])
+def test_arrays_are_those_of_pair_after_pair(max_len, capsys):
+    pairs = random_pairs()
+    pairs[0][0] += " W3 unheard " + "w1 " * 500  # far longer than max_len
+    data = SNLIBERTDataset(pairs, max_len, VOCAB)
+    assert capsys.readouterr().out == "read 300 examples\n"
+    assert data.all_token_ids.shape == data.all_segments.shape == (
+        300, max_len)
+    assert data.labels.tolist() == pairs[2]
+    for row, (premise, hypothesis) in enumerate(zip(*pairs[:2])):
+        tokens, segments = one_by_one(premise, hypothesis, max_len)
+        padding = max_len - len(tokens)
+        (ids, segs, valid_len), _ = data[row]
+        assert ids.tolist() == VOCAB[tokens] + padding * [VOCAB["<pad>"]]
+        assert segs.tolist() == segments + padding * [0]
+        assert valid_len == len(tokens) == data.lengths[row]
+
+
+def test_typed_pairs_are_made_alike():
+    pairs = random_pairs(20)
+    data = SNLIBERTDataset(pairs, 16, VOCAB)
+    ours = pairs_to_inputs(
+        list(zip(pairs[0], [s.split() for s in pairs[1]])), 16, VOCAB)
+    theirs = data.all_token_ids, data.all_segments, data.valid_lens
+    length = ours[0].shape[1]
+    for x, y in zip(ours, theirs):
+        np.testing.assert_array_equal(x, y[:, :length] if y.ndim > 1 else y)
+
+
+def test_a_room_too_small_and_a_vocabulary_of_ones_own():
+    with pytest.raises(ValueError, match="max_len is 4"):
+        SNLIBERTDataset(random_pairs(), 4, VOCAB)
+    vocab = SNLIBERTDataset(random_pairs(), 16).vocab
+    assert vocab.to_tokens([0, 1, 2, 3, 4]) == ["<unk>", *RESERVED_TOKENS]
+    assert set(WORDS) < set(vocab.idx_to_token)
+
+
+@each_backend()
+def test_shapes_and_types_of_every_backend(backend, capsys):  # [12]
+    d2l = load_backend(backend)
+    data = d2l.SNLIBERTDataset(random_pairs(10), 128, VOCAB)
+    assert tuple(data.all_token_ids.shape) == (10, 128)
+    (tokens, segments, valid_len), label = data[3]
+    assert tuple(tokens.shape) == tuple(segments.shape) == (128,)
+    assert int(label) == int(data.labels[3])
+    copy = pickle.loads(pickle.dumps(data))
+    assert np.array_equal(copy.all_token_ids, data.all_token_ids)
+    short = d2l.SNLIDataset(random_pairs(10), 7)
+    (premises, hypotheses), labels = next(iter(
+        PairBatches(short, 4, is_train=False)))
+    assert tuple(premises.shape) == tuple(hypotheses.shape) == (4, 7)
+    assert tuple(labels.shape) == (4,)
+
+
+@each_backend()
+def test_the_framework_s_own_loader_takes_the_data_set(backend):
+    d2l = load_backend(backend)
+    data = d2l.SNLIBERTDataset(random_pairs(10), 32, VOCAB)
+    if backend == "torch":
+        from torch.utils.data import DataLoader
+        loader = DataLoader(data, 4, shuffle=True)
+    elif backend == "mxnet":
+        from mxnet.gluon.data import DataLoader
+        loader = DataLoader(data, 4, shuffle=True)
+    else:
+        loader = d2l.load_array(
+            ((data.all_token_ids, data.all_segments, data.valid_lens),
+             data.labels), 4, True)
+    for _ in range(2):
+        batches = list(loader)
+        assert len(batches) == len(loader) == 3
+        (tokens, _, valid_lens), labels = batches[0]
+        assert tuple(tokens.shape) == (4, 32)
+        assert sorted(int(n) for (*_, lens), _ in batches for n in lens) == (
+            sorted(map(int, data.valid_lens)))
+
+
+@pytest.mark.skipif(not installed("torch"), reason="torch is not installed")
+def test_the_real_loader_s_names_work_on_a_folder(tmp_path):
+    d2l = load_backend("torch")
+    for split, num in (("train", 60), ("dev", 20), ("test", 10)):
+        rows = [f"{nli.LABELS[label]}\t{a}\t{b}\t"
+                for a, b, label in zip(*random_pairs(num))]
+        write(tmp_path, *rows, split=split)
+    train_iter, test_iter, vocab = d2l.load_data_snli(
+        16, 50, corpus=tmp_path)
+    (premises, _), labels = next(iter(train_iter))
+    assert tuple(premises.shape) == (16, 50) and labels.shape == (16,)
+    assert vocab["<pad>"] == 1
+    iters = d2l.load_data_snli_bert(16, 32, VOCAB, corpus=tmp_path)
+    assert [len(it) for it in iters] == [3, 2, 1]
+
+
+# Batches
+
+def everything(batches):
+    """The rows of an epoch, padding cut off, in order."""
+    return [(tuple(t[:n]), tuple(s[:n]), y) for (ts, ss, ns), ys in batches
+            for t, s, n, y in zip(ts, ss, ns, ys)]
+
+
+def test_an_epoch_has_each_pair_once():
+    data = SNLIBERTDataset(random_pairs(), 64, VOCAB)
+    batches = PairBatches(data, 30)
+    rows = everything(batches)
+    assert len(batches) == 10 and len(rows) == 300
+    whole = PairBatches(data, 300, is_train=False)
+    assert sorted(rows) == sorted(everything(whole))
+
+
+def test_same_seed_same_bytes_and_a_second_epoch_differs():
+    data = SNLIBERTDataset(random_pairs(), 64, VOCAB)
+    one, same, other = (PairBatches(data, 30, seed) for seed in (0, 0, 1))
+    first = everything(one)
+    assert first == everything(same) != everything(other)
+    assert sorted(first) == sorted(second := everything(one))
+    assert first != second
+    fixed = PairBatches(data, 30, is_train=False)
+    assert everything(fixed) == everything(fixed)
+
+
+def test_batches_are_no_longer_than_their_pairs(monkeypatch):
+    monkeypatch.setattr("d2lbert.batches.POOL", 4)
+    data = SNLIBERTDataset(random_pairs(1000, 60), 128, VOCAB)
+    cells = used = 0
+    for (tokens, segments, valid_lens), labels in PairBatches(data, 50):
+        assert tokens.shape == segments.shape
+        assert valid_lens.max() <= tokens.shape[1] < valid_lens.max() + 8
+        cells, used = cells + tokens.size, used + valid_lens.sum()
+    assert used / cells > 0.75  # 0.49 with all padded to 128
+
+
+@pytest.mark.parametrize("size, is_train, num", [
+    (100, True, 3), (120, True, 2), (120, False, 3), (500, True, 1)])
+def test_a_smaller_last_batch_is_for_evaluation(size, is_train, num):
+    data = SNLIBERTDataset(random_pairs(), 64, VOCAB)
+    batches = PairBatches(data, size, is_train=is_train)
+    assert len(list(batches)) == len(batches) == num
+    with pytest.raises(ValueError, match="batch_size is 0"):
+        PairBatches(data, 0)
