@@ -56,7 +56,7 @@ GLUON_NAMES = (
 SAFETENSORS_TYPES = {
     "F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<f4", "I64": "<i8",
     "I32": "<i4", "I16": "<i2", "I8": "i1", "U8": "u1", "BOOL": "?"}
-MAX_PROBLEMS = 12  # named in one message
+MAX_PROBLEMS = 40  # named in one message
 
 
 def rename(name, table):

@@ -16,6 +16,7 @@ import tempfile
 import tomllib
 from dataclasses import dataclass
 from importlib import resources
+from itertools import chain, islice
 from pathlib import Path
 
 from d2lbert import miniwiki
@@ -27,7 +28,6 @@ COLUMNS = (
     "label1 label2 label3 label4 label5").split()
 LABELS = ("entailment", "contradiction", "neutral")
 STAR = re.compile(r"\{(\w+)\*\}")
-PATIENCE = 1000  # known hypotheses in a row before we give up
 
 
 @dataclass(frozen=True)
@@ -45,67 +45,64 @@ class Pair:
 
 
 def mini_nli(num, seed=0):
-    """Write pairs; the same seed gives the same pairs.
+    """Write a list of `Pair`s; the same seed gives the same pairs.
 
     Each hypothesis comes with three premises in a row, one a label, so that
-    it says nothing about the label, and never again after that.
+    it says nothing about the label.
 
     Args:
         num: number of pairs, a multiple of three.
 
-    Returns:
-        A list of `Pair`s.
-
     Raises:
-        ValueError: if num is no multiple of three, or if the grammar has
-            not so many hypotheses.
+        ValueError: if num is no multiple of three.
     """
     if num < 0 or num % 3:
         raise ValueError(f"num={num} is no multiple of three: a hypothesis "
                          "comes with a premise for each of three labels")
-    rng = random.Random(f"mini-nli {seed}")
-    pairs, known, misses = [], set(), 0
-    while len(pairs) < num:
-        triple = _triple(rng.choices(list(scenes().values()), [
-            scene.get('weight', 1) for scene in scenes().values()])[0], rng)
-        hypothesis = " ".join(triple[0].hypothesis)
-        misses = misses + 1 if hypothesis in known else 0
-        if misses == PATIENCE:
-            raise ValueError(f"the grammar of mini-nli has no {num // 3} "
-                             f"hypotheses: ask for {len(pairs)} pairs at most")
-        pairs += triple if hypothesis not in known else []
-        known.add(hypothesis)
-    return pairs
+    return list(chain.from_iterable(islice(_triples(seed), num // 3)))
 
 
 def write_mini_nli(folder):
     """Write snli_1.0_train.txt, …_dev.txt and …_test.txt, SNLI's format.
 
-    A folder that has them is left as it is. It gets its name in one move,
-    so that an interrupted run leaves nothing half-written.
+    A hypothesis occurs in one of them only. A folder that has all three is
+    left as it is; another gets its name in one move, so that an interrupted
+    run leaves nothing half-written.
 
     Raises:
-        OSError: if the folder is there with something else in it.
+        OSError: if there is a folder with something else in it.
     """
     folder = Path(folder)
-    pairs = iter(mini_nli(sum(SIZES.values())))
     if _is_complete(folder):
         return
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(
             prefix=".mini-nli-", dir=folder.parent) as scratch:
-        whole = Path(scratch, "mini-nli")
+        whole = Path(scratch, "whole")
         whole.mkdir()
-        for split, size in SIZES.items():
-            lines = [_line(f"{split}-{i}", next(pairs)) for i in range(size)]
+        for split, pairs in _splits().items():
+            lines = [_line(f"{split}-{i}", p) for i, p in enumerate(pairs)]
             _file(whole, split).write_text(
                 "".join(["\t".join(COLUMNS) + "\n", *lines]),
                 encoding="utf-8", newline="\n")
         try:
             os.replace(whole, folder)
         except OSError:
-            if not _is_complete(folder):  # or another process was quicker
+            if not _is_complete(folder):  # or else another was quicker
                 raise
+
+
+def _splits():
+    """{split: pairs}: who draws a hypothesis again finds its split again."""
+    pairs, home = {split: [] for split in SIZES}, {}
+    rng = random.Random("mini-nli splits")
+    for triple in _triples(seed=0):
+        split = home.setdefault(" ".join(triple[0].hypothesis), rng.choices(
+            list(SIZES), SIZES.values())[0])
+        if len(pairs[split]) < SIZES[split]:
+            pairs[split] += triple
+        if all(len(pairs[split]) == SIZES[split] for split in SIZES):
+            return pairs
 
 
 def _file(folder, split):
@@ -148,8 +145,16 @@ def stated(template):
             if "|" not in name and "*" not in name]
 
 
+def _triples(seed):
+    """Hypotheses without end, each with a premise for each label."""
+    rng = random.Random(f"mini-nli {seed}")
+    kinds = list(scenes().values())
+    weights = [scene.get("weight", 1) for scene in kinds]
+    while True:
+        yield _triple(rng.choices(kinds, weights)[0], rng)
+
+
 def _triple(scene, rng):
-    """A hypothesis with a premise for each label, in any order."""
     template = rng.choice(scene["hypotheses"])
     said = {slot: _draw(scene, slot, rng) for slot in stated(template)}
     hypothesis, spans = _fill(template, said, rng)
@@ -161,19 +166,17 @@ def _triple(scene, rng):
 def _premise(label, scene, said, rng):
     """A premise with this label for a hypothesis that has said {slot: value}.
 
-    The slot that decides, the contradicted or the open one, keeps the value
-    of the hypothesis for something else where the template has a star: that
-    the value occurs does not tell the label.
+    The slot that decides keeps the hypothesis's value for something else
+    where the template has a star: that a value occurs proves nothing.
     """
-    deciding = {scene.get("decides")} & set(said) or set(said)
-    template = rng.choice([t for t in scene["premises"]
-                           if _fits(label, set(stated(t)), set(said), deciding)])
-    own = stated(template)
-    slots = {"entailment": [], "neutral": [s for s in said if s not in own],
-             "contradiction": [s for s in deciding if s in own]}[label]
-    key = rng.choice(sorted(slots)) if slots else None
+    decides = scene.get("decides")
+    template, keys = rng.choice([
+        (template, keys) for template in scene["premises"]
+        if (keys := _keys(label, said, stated(template), decides))])
+    key = rng.choice(keys)
     values = {slot: _draw(scene, slot, rng, said[slot]) if slot == key
-              else said.get(slot) or _draw(scene, slot, rng) for slot in own}
+              else said.get(slot) or _draw(scene, slot, rng)
+              for slot in stated(template)}
     for star in STAR.findall(template):
         values[star + "*"] = said[star] if star == key else _draw(
             scene, star, rng, said.get(star), values.get(star))
@@ -181,10 +184,18 @@ def _premise(label, scene, said, rng):
                             for name, value in values.items()}, rng)
 
 
-def _fits(label, own, said, deciding):
-    """Whether a premise that states `own` can have that label."""
-    return {"entailment": said <= own, "contradiction": bool(deciding & own),
-            "neutral": not said <= own}[label]
+def _keys(label, said, own, decides):
+    """The slots one of which gives a premise that states `own` its label.
+
+    None is the key of an entailment, and no keys: not with this premise.
+    """
+    left_open = [slot for slot in said if slot not in own]
+    if label == "entailment":
+        return [] if left_open else [None]
+    if label == "neutral":
+        return left_open
+    return [slot for slot in said if slot in own
+            and (slot == decides or decides not in said)]
 
 
 def _draw(scene, slot, rng, *without):
@@ -209,11 +220,13 @@ def _fill(template, words, rng):
     """Tokens, and the spans of the slots among them."""
     tokens, spans = [], {}
     for i, part in enumerate(miniwiki.BRACES.split(template)):
-        in_braces, start = i % 2, len(tokens)
-        if in_braces:
-            tokens += (words.get(part) or rng.choice(part.split("|"))).split()
+        start = len(tokens)
+        if i % 2:  # in braces
+            part_words = words[part] if part in words else rng.choice(
+                part.split("|"))
+            spans[part] = start, start + len(part_words.split())
         else:
-            tokens += part.split()
-        if in_braces and "|" not in part and "*" not in part:
-            spans[part] = start, len(tokens)
-    return miniwiki.articles(tokens), spans
+            part_words = part
+        tokens += part_words.split()
+    return miniwiki.articles(tokens), {
+        slot: spans[slot] for slot in stated(template)}

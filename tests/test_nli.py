@@ -254,6 +254,16 @@ def test_batches_are_no_longer_than_their_pairs(monkeypatch):
     assert used / cells > 0.75  # 0.49 with all padded to 128
 
 
+def test_what_is_left_out_of_an_epoch_is_drawn():
+    # Sorted by length, the longest would be left out every time.
+    data = SNLIBERTDataset(random_pairs(100), 64, VOCAB)
+    batches = PairBatches(data, 60)
+    epochs = [everything(batches) for _ in range(20)]
+    assert {len(rows) for rows in epochs} == {60}
+    assert len(set().union(*epochs)) == len(set(everything(
+        PairBatches(data, 100, is_train=False))))
+
+
 @pytest.mark.parametrize("size, is_train, num", [
     (100, True, 3), (120, True, 2), (120, False, 3), (500, True, 1)])
 def test_a_smaller_last_batch_is_for_evaluation(size, is_train, num):
