@@ -46,7 +46,10 @@ def load_data(d2l, folder):
 
 
 def torch_steps(d2l, train_iter, vocab):
-    """The two halves of a step in PyTorch: outside the timer and inside."""
+    """The model and the two halves of a step in PyTorch.
+
+    The first half belongs outside the timer, the second inside.
+    """
     import torch
     torch.manual_seed(0)
     devices = [torch.device("cpu")]  # try_all_gpus() is empty on a CPU
@@ -67,11 +70,11 @@ def torch_steps(d2l, train_iter, vocab):
         trainer.step()
         return mlm_l.item(), nsp_l.item()
 
-    return prepare, step
+    return net.module, prepare, step
 
 
 def mxnet_steps(d2l, train_iter, vocab):
-    """The two halves of a step in MXNet: outside the timer and inside."""
+    """The model and the two halves of a step in MXNet."""
     from mxnet import autograd, gluon, init, npx
     npx.random.seed(0)
     devices = [npx.cpu()]
@@ -96,30 +99,38 @@ def mxnet_steps(d2l, train_iter, vocab):
         npx.waitall()  # nor the update outside it
         return mlm_ls[0].item(), nsp_ls[0].item()
 
-    return prepare, step
+    return net, prepare, step
 
 
 STEPS = {"torch": torch_steps, "mxnet": mxnet_steps}
 
 
-def train(d2l, train_iter, num_steps, prepare, step):
-    """Train for one step of warm-up and num_steps; return the report."""
-    timer, losses = d2l.Timer(), []
-    batches = chain.from_iterable(repeat(train_iter))
-    pairs = 0
-    for batch in islice(batches, 1 + num_steps):
+def timed(d2l, train_iter, prepare, step):
+    """Step through epoch after epoch.
+
+    Yields:
+        seconds of a step, number of its examples, what step() returned.
+    """
+    timer = d2l.Timer()
+    for batch in chain.from_iterable(repeat(train_iter)):
         inputs = prepare(batch)
         timer.start()
-        losses.append(step(inputs))
-        timer.stop()
-        if len(losses) == 1:
-            started = perf_counter()
-        else:
-            pairs += len(batch[0])
-    mlm, nsp = zip(*losses)
-    return {"pairs_per_sec": pairs / sum(timer.times[1:]),
-            "with_loading": pairs / (perf_counter() - started),
-            "mlm": mlm, "nsp": nsp}
+        result = step(inputs)
+        yield timer.stop(), len(batch[0]), result
+
+
+def speed(steps, num_steps):
+    """Take a step of warm-up and num_steps more.
+
+    Returns:
+        Examples a second, the same with the loading, what each step gave.
+    """
+    warmup = next(steps)
+    started = perf_counter()
+    seconds, examples, results = zip(*islice(steps, num_steps))
+    elapsed = perf_counter() - started
+    return (sum(examples) / sum(seconds), sum(examples) / elapsed,
+            [warmup[-1], *results])
 
 
 def main():
@@ -131,9 +142,12 @@ def main():
     random.seed(0)
     d2l = import_d2l(args.backend)
     train_iter, vocab = load_data(d2l, args.folder)
-    prepare, step = STEPS[args.backend](d2l, train_iter, vocab)
-    report = train(d2l, train_iter, args.steps, prepare, step)
-    print(json.dumps({"vocab": len(vocab), **report}))
+    _, *halves = STEPS[args.backend](d2l, train_iter, vocab)
+    rate, with_loading, losses = speed(
+        timed(d2l, train_iter, *halves), args.steps)
+    mlm, nsp = zip(*losses)
+    print(json.dumps({"vocab": len(vocab), "pairs_per_sec": rate,
+                      "with_loading": with_loading, "mlm": mlm, "nsp": nsp}))
 
 
 if __name__ == "__main__":

@@ -20,6 +20,8 @@ WEIGHTS = "test_weight_zero_slots_change_nothing"
 SCALE = "test_activations_layer_by_layer"
 FUSED = "test_five_steps_of_train_bert"
 EPSILON = "test_layer_norm_epsilon"
+LOGITS = "test_logits_are_those_of_numpy"
+BEST = "test_dev_chooses_and_test_is_asked_once"
 
 # file, what stands there, what is put in its place, test that must fail
 MUTATIONS = [
@@ -44,6 +46,12 @@ MUTATIONS = [
     ("jax/train.py", "(per_slot * weights).sum()", "per_slot.sum()", WEIGHTS),
     ("jax/fast.py", "weights = take(mlm_weights_X)",
      "weights = take(mlm_weights_X) + 1", FUSED),
+    ("torch/finetune.py", "encoded_X[:, 0]", "encoded_X[:, 1]", LOGITS),
+    ("torch/finetune.py", "if best:", "if False:", BEST),
+    ("mxnet/finetune.py", "encoded_X[:, 0]", "encoded_X[:, 1]", LOGITS),
+    ("mxnet/finetune.py", "(best or {})", "{}", BEST),
+    ("jax/finetune.py", "encoded_X[:, 0]", "encoded_X[:, 1]", LOGITS),
+    ("jax/finetune.py", "best or params", "params", BEST),
 ]
 
 
@@ -63,7 +71,8 @@ def test_a_broken_copy_turns_red(file, old, new, test, tmp_path):
     found = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:xdist", "-p",
          "no:cacheprovider", "tests/test_parity.py",
-         "tests/test_behaviour.py", "-k", f"{test} and {backend}"],
+         "tests/test_behaviour.py", "tests/test_finetune.py",
+         "-k", f"{test} and {backend}"],
         cwd=tmp_path, capture_output=True, text=True,
         env={**os.environ, "PYTHONPATH": str(tmp_path)})
     assert re.search(f"FAILED .*{test}", found.stdout), found.stdout[-2000:]

@@ -203,6 +203,31 @@ def test_several_devices_train_as_one(num_devices):
                 shared[name], params[name], atol=1e-4)
 
 
+def test_several_devices_fine_tune_as_one():
+    def train(devices):
+        net = make_net()
+        with pytest.raises(ValueError, match="before you make its trainer"):
+            d2l.train_ch13(net, [0], None, None, None, 1, [cpu(7)])
+        net.collect_params().reset_ctx(devices)
+        classifier = d2l.BERTClassifier(net)
+        classifier.output.weight.set_data(np.ones((3, 16)) / 16)
+        tokens, segments, valid_lens, *_, y = make_batch()
+        log = d2l.train_ch13(
+            classifier, [((tokens, segments, valid_lens), y)] * 3,
+            [((tokens, segments, valid_lens), y)], d2l.cross_entropy(),
+            d2l.adam(classifier, 1e-3), 2, devices)
+        return log, d2l.export_params(classifier)
+
+    log, params = train([cpu(0)])
+    shared_log, shared = train([cpu(0), cpu(1)])
+    assert shared_log.loss == pytest.approx(log.loss, rel=1e-4)
+    assert shared_log.test_acc == log.test_acc
+    for name in params:
+        if not name.endswith("W_k.bias"):
+            numpy.testing.assert_allclose(
+                shared[name], params[name], atol=1e-4)
+
+
 def test_adam_adds_epsilon_after_the_correction():
     weight = Parameter("weight", shape=(1,), init="zeros")
     weight.initialize()

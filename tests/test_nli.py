@@ -247,7 +247,7 @@ def test_batches_are_no_longer_than_their_pairs(monkeypatch):
     monkeypatch.setattr("d2lbert.batches.POOL", 4)
     data = SNLIBERTDataset(random_pairs(1000, 60), 128, VOCAB)
     cells = used = 0
-    for (tokens, segments, valid_lens), labels in PairBatches(data, 50):
+    for (tokens, segments, valid_lens), _ in PairBatches(data, 50):
         assert tokens.shape == segments.shape
         assert valid_lens.max() <= tokens.shape[1] < valid_lens.max() + 8
         cells, used = cells + tokens.size, used + valid_lens.sum()

@@ -8,7 +8,7 @@ from mxnet.gluon import nn
 
 from d2lbert.mxnet.checkpoint import is_initialized
 from d2lbert.mxnet.model import Dense
-from d2lbert.mxnet.train import devices_of, place, shard
+from d2lbert.mxnet.train import devices_of, shard
 from d2lbert.nli import LABELS, pairs_to_inputs
 from d2lbert.training import FineTuningLog, gather, rate_factor
 
@@ -75,7 +75,7 @@ def train_batch_ch13(net, features, labels, loss, trainer, devices,
         y_hats = [net(X) for X in X_shards]
         ls = [loss(y_hat, y) for y_hat, y in zip(y_hats, y_shards)]
     autograd.backward(ls)
-    trainer.step(len(labels), ignore_stale_grad=True)
+    trainer.step(len(labels))
     return (sum(l.sum().as_in_ctx(devices[0]) for l in ls),
             sum(right(y_hat, y).as_in_ctx(devices[0])
                 for y_hat, y in zip(y_hats, y_shards)))
@@ -98,9 +98,12 @@ def train_ch13(net, train_iter, test_iter, loss, trainer, num_epochs,
 
     Returns:
         The `FineTuningLog`. Prints loss, accuracies and examples a second.
+
+    Raises:
+        ValueError: if net, and with it the trainer, is on other devices.
     """
     log = FineTuningLog(num_epochs, len(train_iter))
-    place(net, devices)
+    check_devices(net, devices)
     net.hybridize()
     loss.hybridize()
     peak, num_steps = trainer.learning_rate, iter(range(log.num_steps))
@@ -124,6 +127,14 @@ def train_ch13(net, train_iter, test_iter, loss, trainer, num_epochs,
         log.test_acc = evaluate_accuracy_gpus(net, test_iter, split_f)
     log.report(devices)
     return log
+
+
+def check_devices(net, devices):
+    """Raise ValueError unless net is on these devices, as its trainer is."""
+    if devices_of(net) != list(devices):
+        raise ValueError(
+            f"net is on {devices_of(net)}, not on {devices}: before you make "
+            "its trainer, call net.collect_params().reset_ctx(devices)")
 
 
 def copy_params(net):

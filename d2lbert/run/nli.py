@@ -21,9 +21,9 @@ class FineTuning:
     batch_size: int = 64
     max_len: int = 64
     lr: float = 1e-3
-    num_epochs: int = 8
+    num_epochs: int = 6
     warmup: float = 0.1
-    dropout: float = 0.1
+    dropout: float = 0.0
 
 
 RECIPES = {"mini-nli": FineTuning(),
