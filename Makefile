@@ -12,7 +12,7 @@ help:
 	@echo "make test   run every test and every notebook"
 	@echo "make lab    open the notebooks in JupyterLab"
 	@echo "make build  write and run the notebooks    [CHAPTER=bert] [BACKEND=jax]"
-	@echo "make bench  compare the speed with d2l's (needs WikiText-2)"
+	@echo "make bench  compare the speed with d2l's (needs WikiText-2 and SNLI)"
 	@echo "make setup  only install, into $(VENV)"
 
 setup: $(VENV)/installed
@@ -47,6 +47,7 @@ check: setup
 
 bench: setup .venv-d2l/installed
 	$(BIN)/python bench/pretraining.py
+	$(BIN)/python bench/finetuning.py
 
 .venv-d2l/installed: bench/requirements-d2l.txt
 	$(PYTHON) -m venv .venv-d2l

@@ -108,3 +108,41 @@ def save_pretrained(folder, params, vocab, **sizes):
     for name, value in ((VOCAB, vocab.idx_to_token), (CONFIG, sizes)):
         (folder / name).write_text(
             json.dumps(value, indent=0) + "\n", encoding="utf-8")
+
+
+def pretrained_loader(bert_model, load):
+    """Make a backend's `load_pretrained_model`.
+
+    Args:
+        bert_model: the backend's `BERTModel`.
+        load: (bert, vocab, path, devices) -> what the function returns.
+    """
+    def load_pretrained_model(pretrained_model, num_hiddens, ffn_num_hiddens,
+                              num_heads, num_blks, dropout, max_len, devices):
+        """Load a pretrained BERT and its vocabulary (d2l 16.7.1).
+
+        Args:
+            pretrained_model: 'bert.mini', 'bert.small', 'bert.base' or a
+                folder; see `d2lbert.pretrained.find_pretrained`.
+            num_hiddens, ffn_num_hiddens, num_heads, num_blks, max_len: the
+                sizes that the model was trained with.
+            dropout: of the model from now on.
+            devices: a list; the model is put on the first of them, in MXNet
+                on all.
+
+        Returns:
+            The `BERTModel` and the `Vocab`; in JAX also {'params': …}.
+
+        Raises:
+            ValueError: for an unknown name.
+            CheckpointError: if sizes and file do not fit, naming the tensors.
+            DownloadError, ArchiveError: if the file cannot be fetched.
+        """
+        sizes = dict(num_hiddens=num_hiddens, num_heads=num_heads,
+                     ffn_num_hiddens=ffn_num_hiddens, num_blks=num_blks,
+                     max_len=max_len)
+        path, vocab = find_pretrained(pretrained_model, **sizes)
+        bert = bert_model(len(vocab), dropout=dropout, **sizes)
+        return load(bert, vocab, path, devices)
+
+    return load_pretrained_model

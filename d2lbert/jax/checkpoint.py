@@ -10,7 +10,7 @@ from d2lbert.checkpoint import (
     FLAX_NAMES, bert_shapes, classifier_shapes, fit_params, load_params,
     rename, save_params)
 from d2lbert.jax.model import BERTModel, init_params
-from d2lbert.pretrained import find_pretrained
+from d2lbert.pretrained import pretrained_loader
 
 
 def named_leaves(params):
@@ -81,29 +81,9 @@ def load_checkpoint(net, path):
     return import_params(net, load_params(path))
 
 
-def load_pretrained_model(pretrained_model, num_hiddens, ffn_num_hiddens,
-                          num_heads, num_blks, dropout, max_len, devices):
-    """A pretrained BERT and its vocabulary (d2l 16.7.1).
-
-    Args:
-        pretrained_model: 'bert.mini', 'bert.small', 'bert.base' or a folder;
-            see `d2lbert.pretrained.find_pretrained`.
-        num_hiddens … max_len: the sizes that the model was trained with.
-        dropout: of the model from now on.
-        devices: the model is put on the first of them.
-
-    Returns:
-        The `BERTModel`, the `Vocab` and the weights {'params': …}.
-
-    Raises:
-        CheckpointError: if sizes and file do not fit, naming the tensors.
-        DownloadError, ArchiveError: if the file cannot be fetched.
-    """
-    path, vocab = find_pretrained(
-        pretrained_model, num_hiddens=num_hiddens,
-        ffn_num_hiddens=ffn_num_hiddens, num_heads=num_heads,
-        num_blks=num_blks, max_len=max_len)
-    bert = BERTModel(len(vocab), num_hiddens, ffn_num_hiddens, num_heads,
-                     num_blks, dropout, max_len)
+def _load(bert, vocab, path, devices):
     params = load_checkpoint(bert, path)
     return bert, vocab, jax.device_put(params, devices[0])
+
+
+load_pretrained_model = pretrained_loader(BERTModel, _load)

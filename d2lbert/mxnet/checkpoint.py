@@ -9,7 +9,7 @@ from d2lbert.checkpoint import (
     rename, save_params)
 from d2lbert.checks import CheckpointError
 from d2lbert.mxnet.model import BERTModel
-from d2lbert.pretrained import find_pretrained
+from d2lbert.pretrained import pretrained_loader
 
 GLUON_MAGIC = (0x112).to_bytes(8, "little")  # of `save_parameters`' files
 
@@ -99,30 +99,10 @@ def load_gluon(net, path):
             for name, array in arrays.items()}
 
 
-def load_pretrained_model(pretrained_model, num_hiddens, ffn_num_hiddens,
-                          num_heads, num_blks, dropout, max_len, devices):
-    """A pretrained BERT and its vocabulary (d2l 16.7.1).
-
-    Args:
-        pretrained_model: 'bert.mini', 'bert.small', 'bert.base' or a folder;
-            see `d2lbert.pretrained.find_pretrained`.
-        num_hiddens … max_len: the sizes that the model was trained with.
-        dropout: of the model from now on.
-        devices: the model is put on them.
-
-    Returns:
-        The `BERTModel` and the `Vocab`.
-
-    Raises:
-        CheckpointError: if sizes and file do not fit, naming the tensors.
-        DownloadError, ArchiveError: if the file cannot be fetched.
-    """
-    path, vocab = find_pretrained(
-        pretrained_model, num_hiddens=num_hiddens,
-        ffn_num_hiddens=ffn_num_hiddens, num_heads=num_heads,
-        num_blks=num_blks, max_len=max_len)
-    bert = BERTModel(len(vocab), num_hiddens, ffn_num_hiddens, num_heads,
-                     num_blks, dropout, max_len)
+def _load(bert, vocab, path, devices):
     bert.initialize(ctx=devices)
     load_checkpoint(bert, path)
     return bert, vocab
+
+
+load_pretrained_model = pretrained_loader(BERTModel, _load)

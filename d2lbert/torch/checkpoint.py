@@ -3,7 +3,7 @@
 import torch
 
 from d2lbert.checkpoint import fit_params, load_params, save_params
-from d2lbert.pretrained import find_pretrained
+from d2lbert.pretrained import pretrained_loader
 from d2lbert.torch.model import BERTModel
 
 
@@ -41,29 +41,9 @@ def load_checkpoint(net, path):
     import_params(net, load_params(path))
 
 
-def load_pretrained_model(pretrained_model, num_hiddens, ffn_num_hiddens,
-                          num_heads, num_blks, dropout, max_len, devices):
-    """A pretrained BERT and its vocabulary (d2l 16.7.1).
-
-    Args:
-        pretrained_model: 'bert.mini', 'bert.small', 'bert.base' or a folder;
-            see `d2lbert.pretrained.find_pretrained`.
-        num_hiddens … max_len: the sizes that the model was trained with.
-        dropout: of the model from now on.
-        devices: the model is put on the first of them.
-
-    Returns:
-        The `BERTModel` and the `Vocab`.
-
-    Raises:
-        CheckpointError: if sizes and file do not fit, naming the tensors.
-        DownloadError, ArchiveError: if the file cannot be fetched.
-    """
-    path, vocab = find_pretrained(
-        pretrained_model, num_hiddens=num_hiddens,
-        ffn_num_hiddens=ffn_num_hiddens, num_heads=num_heads,
-        num_blks=num_blks, max_len=max_len)
-    bert = BERTModel(len(vocab), num_hiddens, ffn_num_hiddens, num_heads,
-                     num_blks, dropout, max_len)
+def _load(bert, vocab, path, devices):
     load_checkpoint(bert, path)
     return bert.to(devices[0]), vocab
+
+
+load_pretrained_model = pretrained_loader(BERTModel, _load)
