@@ -3,9 +3,9 @@
 Three labels, as in SNLI (Bowman et al., 2015; d2l 16.4), whose file format
 it has. The grammar is data: mini_nli.toml, which explains its own notation.
 No label is written there. A hypothesis states slots of a scene ("the bird
-is {colour}"), and a premise that states all of them with the same values
-entails it, one that states another value for one of them contradicts it,
-and one that leaves some of them open, and agrees in the others, is neutral.
+is {colour}"). A premise that states all of them with the same values entails
+it, one with another value for one of them contradicts it, and one that
+leaves some of them open and agrees in the others is neutral.
 """
 
 import functools
@@ -16,7 +16,7 @@ import tempfile
 import tomllib
 from dataclasses import dataclass
 from importlib import resources
-from itertools import chain, islice
+from itertools import chain, cycle, islice
 from pathlib import Path
 
 from d2lbert import miniwiki
@@ -134,9 +134,9 @@ def scenes():
     wiki = miniwiki.grammar()
     shared = wiki["slots"] | {
         "he": wiki["people"], "person": "|".join(wiki["people"].values())}
-    own = tomllib.loads(source.read_text(encoding="utf-8"))["scenes"]
-    return {name: shared | wiki["topics"].get(name, {}) | scene
-            for name, scene in own.items()}
+    own = tomllib.loads(source.read_text(encoding="utf-8"))
+    return {name: shared | wiki["topics"].get(name, {}) | own["slots"] | scene
+            for name, scene in own["scenes"].items()}
 
 
 def stated(template):
@@ -190,12 +190,13 @@ def _keys(label, said, own, decides):
     None is the key of an entailment, and no keys: not with this premise.
     """
     left_open = [slot for slot in said if slot not in own]
-    if label == "entailment":
-        return [] if left_open else [None]
     if label == "neutral":
         return left_open
-    return [slot for slot in said if slot in own
-            and (slot == decides or decides not in said)]
+    if left_open:
+        return []
+    if label == "entailment":
+        return [None]
+    return [decides] if decides in said else list(said)
 
 
 def _draw(scene, slot, rng, *without):
@@ -207,10 +208,10 @@ def _draw(scene, slot, rng, *without):
 
 def _word(scene, name, value, rng):
     """What a premise writes for a value."""
-    values = scene[name.removesuffix("*")]
-    if isinstance(values, str):
+    table = scene[name.removesuffix("*")]
+    if isinstance(table, str):
         return value
-    words = values[value]
+    words = table[value]
     words = rng.choice(words.split("|") if isinstance(words, str) else words)
     return miniwiki.BRACES.sub(
         lambda match: rng.choice(match[1].split("|")), words)
@@ -219,14 +220,12 @@ def _word(scene, name, value, rng):
 def _fill(template, words, rng):
     """Tokens, and the spans of the slots among them."""
     tokens, spans = [], {}
-    for i, part in enumerate(miniwiki.BRACES.split(template)):
-        start = len(tokens)
-        if i % 2:  # in braces
-            part_words = words[part] if part in words else rng.choice(
-                part.split("|"))
-            spans[part] = start, start + len(part_words.split())
-        else:
-            part_words = part
-        tokens += part_words.split()
+    parts = miniwiki.BRACES.split(template)
+    for part, in_braces in zip(parts, cycle((False, True))):
+        start, text = len(tokens), part
+        if in_braces:
+            text = words.get(part) or rng.choice(part.split("|"))
+        tokens += text.split()
+        spans[part] = start, len(tokens)
     return miniwiki.articles(tokens), {
         slot: spans[slot] for slot in stated(template)}

@@ -16,8 +16,8 @@ from d2lbert.jax.data import (
     load_data_snli_bert, load_data_wiki, load_held_out_wiki, to_tensors)
 from d2lbert.jax.finetune import (
     BERTClassifier, accuracy, adam, classifier_params, classify,
-    evaluate_accuracy_gpu, predict, predict_snli, train_batch_ch13,
-    train_ch13)
+    encoder_like, evaluate_accuracy_gpu, predict, predict_snli,
+    train_batch_ch13, train_ch13)
 from d2lbert.jax.model import (
     AddNorm, BERTEncoder, BERTModel, MaskLM, MultiHeadAttention,
     NextSentencePred, PositionWiseFFN, TransformerEncoderBlock)

@@ -17,6 +17,13 @@ from d2lbert.nli import LABELS, pairs_to_inputs
 from d2lbert.training import FineTuningLog, gather, rate_factor
 
 
+def encoder_like(bert):
+    """A `BERTEncoder` of the sizes of a `BERTModel`."""
+    return BERTEncoder(bert.vocab_size, bert.num_hiddens,
+                       bert.ffn_num_hiddens, bert.num_heads, bert.num_blks,
+                       bert.dropout, bert.max_len)
+
+
 class BERTClassifier(nn.Module):
     """BERT with one new layer, on the vector of <cls> (d2l 16.7.3).
 
@@ -26,11 +33,8 @@ class BERTClassifier(nn.Module):
     num_outputs: int = 3
 
     def setup(self):
-        bert = self.bert
-        self.encoder = BERTEncoder(
-            bert.vocab_size, bert.num_hiddens, bert.ffn_num_hiddens,
-            bert.num_heads, bert.num_blks, bert.dropout, bert.max_len)
-        self.hidden = Dense(bert.num_hiddens)
+        self.encoder = encoder_like(self.bert)
+        self.hidden = Dense(self.bert.num_hiddens)
         self.output = Dense(self.num_outputs)
 
     def __call__(self, tokens_X, segments_X, valid_lens_x, training=False):
@@ -42,14 +46,15 @@ class BERTClassifier(nn.Module):
 
 
 def classifier_params(net, params, seed=0):
-    """Weights of a classifier: BERT's, and a new output layer.
+    """Weights of a classifier: BERT's where it has them, else new ones.
 
     Args:
-        net: a `BERTClassifier`; params: {'params': …} of its BERT.
+        net: a `BERTClassifier`, or another module that has BERT's encoder.
+        params: {'params': …} of its BERT.
     """
     new = init_params(net, jax.random.key(seed))["params"]
-    old = {name: params["params"][name] for name in ("encoder", "hidden")}
-    return {"params": new | old}
+    old = params["params"]
+    return {"params": {name: old.get(name, new[name]) for name in new}}
 
 
 def accuracy(y_hat, y):
