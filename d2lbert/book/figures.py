@@ -1,81 +1,20 @@
-"""The drawings in notebooks/img, as SVG that is the same at every drawing.
-
-Lengths are inches of the page and y points upwards; the place of a box or a
-row is the place of its centre.
-"""
+"""The drawings in notebooks/img, as SVG that is the same at every drawing."""
 
 import io
 import os
 from pathlib import Path
 
 from matplotlib import rc_context
-from matplotlib.colors import to_rgb
-from matplotlib.figure import Figure
-from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
-from matplotlib.path import Path as Line
+from matplotlib.patches import FancyBboxPatch
 
-from d2lbert.plotting import COLORS
-
-BLUE, RED, GREEN, PINK, YELLOW, SKY = COLORS
-INK, GREY, PALE = "#222222", "#767676", "#c8c8c8"
-STYLE = {
-    "font.family": "DejaVu Sans", "font.size": 11, "text.color": INK,
-    "svg.fonttype": "path", "svg.hashsalt": "d2lbert",
-}
-MONO = "DejaVu Sans Mono"
+from d2lbert.book.drawing import (
+    BLUE, GREEN, GREY, MONO, PALE, PINK, RED, STYLE, YELLOW, arrow,
+    box, bracket, label, page, row)
 
 TOKENS = ("<cls> a crane driver came <sep> he just left <sep>").split()
 MASKED = [3, 8]  # the positions chosen for prediction
 HIDDEN = ["<mask>" if i in MASKED else t for i, t in enumerate(TOKENS)]
 SEGMENTS = [GREEN] * 6 + [PINK] * 4
-
-
-def page(width, height):
-    """An empty drawing of so many inches: figure, axes."""
-    figure = Figure((width, height))
-    axes = figure.add_axes((0, 0, 1, 1))
-    axes.set(xlim=(0, width), ylim=(0, height))
-    axes.axis("off")
-    return figure, axes
-
-
-def label(axes, x, y, text, **font):
-    """Text centred at (x, y); **font as in Matplotlib's `Axes.text`."""
-    font = {"ha": "center", "va": "center", "linespacing": 1.35, **font}
-    axes.text(x, y, text, **font)
-
-
-def box(axes, x, y, text="", color=GREY, width=0.66, height=0.38, **font):
-    """A rounded box of a light tint of the colour, with text in it."""
-    tint = [1 - 0.18 * (1 - part) for part in to_rgb(color)]
-    axes.add_patch(FancyBboxPatch(
-        (x - width / 2, y - height / 2), width, height, facecolor=tint,
-        edgecolor=color, linewidth=1.2,
-        boxstyle="round,pad=0,rounding_size=0.05"))
-    label(axes, x, y, text, **font)
-
-
-def row(axes, xs, y, texts, colors, **box_style):
-    """A box for each text; colors is one colour or one for each."""
-    if isinstance(colors, str):
-        colors = [colors] * len(xs)
-    for x, text, color in zip(xs, texts, colors):
-        box(axes, x, y, text, color, **box_style)
-
-
-def arrow(axes, *points, color=GREY, head="-|>"):
-    """A line through the points, with an arrow head at the last."""
-    axes.add_patch(FancyArrowPatch(
-        path=Line(points), arrowstyle=head, color=color, mutation_scale=11,
-        linewidth=1.3, capstyle="butt", joinstyle="miter"))
-
-
-def bracket(axes, start, end, y, text, color):
-    """A line over start..end that names what is below."""
-    for x in (start, end):
-        arrow(axes, (x, y - 0.08), (x, y), color=color, head="-")
-    arrow(axes, (start, y), (end, y), color=color, head="-")
-    label(axes, (start + end) / 2, y + 0.16, text)
 
 
 def bert_input():
@@ -238,9 +177,78 @@ def text_to_batch():
     return figure
 
 
+def finetune_single():
+    """One text and one class, read from <cls> (BERT paper, figure 4b)."""
+    words = "<cls> a crane eats fish in the marsh <sep>".split()
+    return _fine_tuning(words, ["crane (bird)"], "18 scores")
+
+
+def finetune_pair():
+    """Two texts and one class, read from <cls> (BERT paper, figure 4a)."""
+    return _fine_tuning(PAIR, ["entailment"], "3 scores", segments=6)
+
+
+def finetune_regression():
+    """Two texts and a number, read from <cls>."""
+    return _fine_tuning(PAIR, ["0.5"], "1 number", segments=6)
+
+
+def finetune_tagging():
+    """A tag for each token (BERT paper, figure 4d)."""
+    words = "<cls> at dusk mira came to oskby <sep>".split()
+    tags = "when when who other other where".split()
+    return _fine_tuning(words, tags, "4 scores for each token", first=1)
+
+
+def finetune_qa():
+    """A span of the second text (BERT paper, figure 4c)."""
+    words = "<cls> she is in <mask> <sep> mira came to oskby <sep>".split()
+    answers = ["", "", "", "first\nand last"]
+    return _fine_tuning(words, answers, "2 scores for each token", first=6,
+                        segments=6)
+
+
+PAIR = "<cls> a crane eats fish <sep> a bird eats <sep>".split()
+
+
+def _fine_tuning(words, answers, head, first=0, segments=None):
+    """A text, BERT, a new head on the vectors from `first`, the answers."""
+    figure, axes = page(9, 4.3)
+    step = min(0.84, 8.6 / len(words))
+    xs = [4.5 + step * (i - (len(words) - 1) / 2) for i in range(len(words))]
+    used = range(first, first + len(answers))
+    colors = [GREEN if i < (segments or len(words)) else PINK
+              for i in range(len(words))]
+    row(axes, xs, 0.35, words, colors, width=step - 0.08, family=MONO)
+    box(axes, 4.5, 1.3, "BERT, pretrained", BLUE, xs[-1] - xs[0] + 0.76, 0.8,
+        fontsize=13)
+    for i, x in enumerate(xs):
+        arrow(axes, (x, 0.56), (x, 0.88))
+        arrow(axes, (x, 1.72), (x, 1.98))
+        box(axes, x, 2.12, color=BLUE if i in used else PALE, width=0.5,
+            height=0.24)
+    left, right = xs[used[0]], xs[used[-1]]
+    width = max(right - left + 0.76, 2.1)
+    middle = max((left + right) / 2, xs[0] - 0.38 + width / 2)
+    box(axes, middle, 2.95, f"new: {head}", RED, width, 0.46)
+    for i, answer in zip(used, answers):
+        arrow(axes, (xs[i], 2.26), (xs[i], 2.7), color=RED)
+        if answer:
+            arrow(axes, (xs[i], 3.2), (xs[i], 3.5), color=RED)
+            shift = 0 if len(answers) > 1 else 0.35
+            box(axes, xs[i] + shift, 3.76, answer, RED,
+                1.46 if shift else 0.8, 0.48)
+    return figure
+
+
 FIGURES = {"bert-input.svg": bert_input, "bert-tasks.svg": bert_tasks,
            "bert-masking.svg": bert_masking, "bert-block.svg": bert_block,
-           "text-to-batch.svg": text_to_batch}
+           "text-to-batch.svg": text_to_batch,
+           "finetune-single.svg": finetune_single,
+           "finetune-pair.svg": finetune_pair,
+           "finetune-regression.svg": finetune_regression,
+           "finetune-tagging.svg": finetune_tagging,
+           "finetune-qa.svg": finetune_qa}
 
 
 def draw(name):
