@@ -97,21 +97,22 @@ class PretrainingBatches:
 def bucketed(lengths, batch_size, rng):
     """Shuffle examples into batches of similar length.
 
-    The examples are shuffled, each pool of POOL batches is sorted by length,
-    and the batches are shuffled, the last smaller one excepted.
+    The examples are shuffled and those that do not fill a batch are put
+    aside, whatever their length. The others are sorted by length in pools of
+    POOL batches, and the batches are shuffled; the smaller one comes last.
 
     Returns:
         A list of index arrays; together they name each example once.
     """
     order = rng.permutation(len(lengths))
-    pools = np.array_split(order, range(POOL * batch_size, len(order),
+    whole = len(order) - len(order) % batch_size
+    order, rest = order[:whole], order[whole:]
+    pools = np.array_split(order, range(POOL * batch_size, whole,
                                         POOL * batch_size))
     order = np.concatenate(
         [pool[np.argsort(lengths[pool], kind="stable")] for pool in pools])
-    whole = len(order) // batch_size
-    batches = order[:whole * batch_size].reshape(whole, batch_size)
-    rest = order[whole * batch_size:]
-    return [*rng.permutation(batches), *([rest] if len(rest) else [])]
+    batches = rng.permutation(order.reshape(-1, batch_size))
+    return [*batches, *([rest] if len(rest) else [])]
 
 
 def trim(batch):

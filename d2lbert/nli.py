@@ -214,13 +214,10 @@ class PairBatches:
     def __iter__(self):
         rng = np.random.default_rng([self.seed, self.epoch])
         self.epoch += self.is_train
-        # The pairs that are left out are drawn, not the longest ones
-        size = min(len(self) * self.batch_size, len(self.dataset))
-        rows = rng.permutation(len(self.dataset))[:size]
         # Pairs that are padded alike stay shuffled: length may tell the label
-        widths = -(-self.dataset.lengths[rows] // STEP)
-        return (self.dataset.batch(rows[part])
-                for part in bucketed(widths, self.batch_size, rng))
+        widths = -(-self.dataset.lengths // STEP)
+        order = bucketed(widths, self.batch_size, rng)
+        return map(self.dataset.batch, order[:len(self)])
 
 
 class SNLIDataset:

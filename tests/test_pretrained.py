@@ -14,6 +14,7 @@ from webserver import sha1, zipped
 from d2lbert import hub
 from d2lbert.backends import BACKENDS, load_backend
 from d2lbert.batches import corpus_vocab
+from d2lbert.bert_mini.__main__ import RECIPE
 from d2lbert.checkpoint import (
     FLAX_NAMES, GLUON_NAMES, bert_shapes, classifier_shapes, fit_params,
     initial_params, load_params, rename, save_params)
@@ -63,6 +64,7 @@ def test_bert_mini_is_small_and_knows_mini_wiki():
     assert size < 3e6
     assert vocab.idx_to_token == corpus_vocab(
         load_corpus("mini-wiki")).idx_to_token
+    assert RECIPE.sizes == pretrained_sizes("bert.mini")
 
 
 @pytest.mark.skipif(not installed("torch"), reason="torch is not installed")
