@@ -8,7 +8,8 @@ from d2lbert.checks import CheckpointError
 from d2lbert.corpora import load_corpus
 from d2lbert.hub import (
     DATA_HUB, DATA_URL, download, download_extract)
-from d2lbert.nli import LABELS, PairBatches, nli_folder, read_snli
+from d2lbert.nli import PairBatches
 from d2lbert.plotting import Accumulator, Animator, Timer
 from d2lbert.pretraining import get_tokens_and_segments
+from d2lbert.snli import LABELS, nli_folder, read_snli
 from d2lbert.vocab import Vocab, tokenize, unigram_entropy

@@ -9,7 +9,8 @@ from test_nli import VOCAB, random_pairs
 
 from d2lbert.backends import load_backend
 from d2lbert.checkpoint import classifier_shapes
-from d2lbert.nli import LABELS, PairBatches
+from d2lbert.nli import PairBatches
+from d2lbert.snli import LABELS
 from d2lbert.training import FineTuningLog, rate_factor
 from d2lbert.vocab import Vocab
 

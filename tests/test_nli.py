@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from backends import each_backend, installed
 
-from d2lbert import nli
+from d2lbert import hub
 from d2lbert.backends import load_backend
-from d2lbert.nli import (
-    PairBatches, SNLIBERTDataset, nli_folder, pairs_to_inputs, read_snli)
+from d2lbert.nli import PairBatches, SNLIBERTDataset, pairs_to_inputs
 from d2lbert.pretraining import RESERVED_TOKENS, get_tokens_and_segments
+from d2lbert.snli import LABELS, nli_folder, read_snli
 from d2lbert.vocab import Vocab
 
 HEAD = "gold_label\tsentence1_binary_parse\tsentence2_binary_parse\tmore"
@@ -98,9 +98,9 @@ def test_mini_nli_is_written_once_and_unknown_names_are_told():
 
 @pytest.mark.usefixtures("empty_cache")
 def test_no_network_names_mini_nli(monkeypatch):
-    monkeypatch.setitem(nli.hub.DATA_HUB, "SNLI",
+    monkeypatch.setitem(hub.DATA_HUB, "SNLI",
                         ("http://127.0.0.1:9/snli_1.0.zip", None))
-    with pytest.raises(nli.hub.DownloadError, match="corpus='mini-nli'"):
+    with pytest.raises(hub.DownloadError, match="corpus='mini-nli'"):
         nli_folder("snli")
 
 
@@ -203,7 +203,7 @@ def test_the_framework_s_own_loader_takes_the_data_set(backend):
 def test_the_real_loader_s_names_work_on_a_folder(tmp_path):
     d2l = load_backend("torch")
     for split, num in (("train", 60), ("dev", 20), ("test", 10)):
-        rows = [f"{nli.LABELS[label]}\t{a}\t{b}\t"
+        rows = [f"{LABELS[label]}\t{a}\t{b}\t"
                 for a, b, label in zip(*random_pairs(num))]
         write(tmp_path, *rows, split=split)
     train_iter, test_iter, vocab = d2l.load_data_snli(

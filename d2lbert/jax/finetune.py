@@ -13,7 +13,8 @@ from d2lbert.checks import check_ids
 from d2lbert.jax.model import (
     BERTEncoder, Dense, dropout_rngs, init_params)
 from d2lbert.jax.train import check_unreduced, placements
-from d2lbert.nli import LABELS, pairs_to_inputs
+from d2lbert.nli import pairs_to_inputs
+from d2lbert.snli import LABELS
 from d2lbert.training import FineTuningLog, gather, rate_factor
 
 

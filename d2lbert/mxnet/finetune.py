@@ -9,7 +9,8 @@ from mxnet.gluon import nn
 from d2lbert.mxnet.checkpoint import is_initialized
 from d2lbert.mxnet.model import Dense
 from d2lbert.mxnet.train import devices_of, shard
-from d2lbert.nli import LABELS, pairs_to_inputs
+from d2lbert.nli import pairs_to_inputs
+from d2lbert.snli import LABELS
 from d2lbert.training import FineTuningLog, gather, rate_factor
 
 

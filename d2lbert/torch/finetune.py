@@ -7,9 +7,10 @@ import numpy as np
 import torch
 from torch import nn
 
-from d2lbert.nli import LABELS, pairs_to_inputs
+from d2lbert.nli import pairs_to_inputs
 from d2lbert.torch.model import init_weights
 from d2lbert.torch.train import evaluation, unreduced
+from d2lbert.snli import LABELS
 from d2lbert.training import FineTuningLog, gather, rate_factor
 
 
