@@ -21,7 +21,7 @@ SCALE = "test_activations_layer_by_layer"
 FUSED = "test_five_steps_of_train_bert"
 EPSILON = "test_layer_norm_epsilon"
 LOGITS = "test_logits_are_those_of_numpy"
-BEST = "test_dev_chooses_and_test_is_asked_once"
+BEST = "test_the_weights_of_the_best_epoch_come_back"
 
 # file, what stands there, what is put in its place, test that must fail
 MUTATIONS = [
