@@ -16,7 +16,8 @@ from d2l_finetuning import (
     BATCH_SIZE, LEARNING_RATE, MAX_LEN, SIZES, load_vocab)
 
 from d2lbert.backends import BACKENDS, load_backend, make_classifier
-from d2lbert.nli import PairBatches, read_snli
+from d2lbert.nli import PairBatches
+from d2lbert.snli import read_snli
 
 
 class WarmedUp:

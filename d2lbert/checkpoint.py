@@ -179,7 +179,7 @@ def save_params(path, params):
 def load_params(path):
     """Read {name: array} from a safetensors file or one of PyTorch.
 
-    What the file is decides its content, not its name.
+    The content tells what kind of file it is, not the name.
 
     Raises:
         FileNotFoundError: if there is no such file.

@@ -4,10 +4,10 @@ from dataclasses import asdict, dataclass
 
 from d2lbert.backends import BACKENDS, load_backend, make_classifier
 from d2lbert.checkpoint import bert_shapes, fit_params, load_params
-from d2lbert.snli import nli_folder, read_snli
 from d2lbert.plotting import Animator
 from d2lbert.pretrained import find_pretrained, pretrained_sizes
 from d2lbert.run.report import markdown_table
+from d2lbert.snli import nli_folder, read_snli
 
 CORPUS = "mini-nli"
 COLUMNS = ("backend", "start", "loss", "train acc", "dev acc", "test acc",
