@@ -1,8 +1,8 @@
 """One checkpoint format for three backends: {name: array} in safetensors.
 
-Names and orientation are those of d2l's PyTorch model. The tables below say,
-as data, what the same tensors are called in Flax and in Gluon. PyTorch's own
-files are read as well, without PyTorch.
+Names and orientation are those of the PyTorch model. The tables below say, as
+data, how Flax's and Gluon's names become these. PyTorch's own files are read
+as well, without PyTorch.
 """
 
 import os
@@ -17,40 +17,23 @@ from safetensors.numpy import save_file
 from d2lbert.checks import CheckpointError
 from d2lbert.torchfiles import read_torch_file
 
-# d2l's PyTorch name -> Flax path. A kernel is a transposed weight.
-FLAX_NAMES = (
-    (r"encoder\.(token|segment)_embedding\.weight",
-     r"encoder/\1_embedding/embedding"),
-    (r"encoder\.pos_embedding", r"encoder/pos_embedding"),
-    (r"encoder\.blks\.(\d+)\.(.*)\.ln\.weight",
-     r"encoder/blks_\1/\2/LayerNorm_0/scale"),
-    (r"encoder\.blks\.(\d+)\.(.*)\.ln\.bias",
-     r"encoder/blks_\1/\2/LayerNorm_0/bias"),
-    (r"encoder\.blks\.(\d+)\.(attention|ffn)\.(\w+)\.weight",
-     r"encoder/blks_\1/\2/\3/kernel"),
-    (r"encoder\.blks\.(\d+)\.(attention|ffn)\.(\w+)\.bias",
-     r"encoder/blks_\1/\2/\3/bias"),
-    (r"hidden\.0\.weight", r"hidden/kernel"),
-    (r"hidden\.0\.bias", r"hidden/bias"),
-    (r"mlm\.mlp\.2\.weight", r"mlm/mlp/layers_2/scale"),
-    (r"mlm\.mlp\.(\d)\.weight", r"mlm/mlp/layers_\1/kernel"),
-    (r"mlm\.mlp\.(\d)\.bias", r"mlm/mlp/layers_\1/bias"),
-    (r"nsp\.output\.weight", r"nsp/output/kernel"),
-    (r"nsp\.output\.bias", r"nsp/output/bias"),
-    (r"output\.weight", r"output/kernel"),  # of a classifier
-    (r"output\.bias", r"output/bias"),
+# What Flax and Gluon call a tensor -> the shared name, in steps that are
+# taken one after another.
+FLAX_STEPS = (
+    (r"/", "."),
+    (r"\b(blks|layer)_(\d+)", r"\1.\2"),
+    (r"\bLayerNorm_0\b", "ln"),
+    (r"^hidden\.", "hidden.0."),
+    (r"^mlm\.mlp\.layers_", "mlm.mlp."),
+    (r"\b(kernel|scale|embedding)$", "weight"),
 )
-
-# d2l's PyTorch name -> Gluon structured name, as in `save_parameters`.
-GLUON_NAMES = (
-    (r"(encoder\.blks\.\d+\..*\.ln)\.weight", r"\1.gamma"),
-    (r"(encoder\.blks\.\d+\..*\.ln)\.bias", r"\1.beta"),
-    (r"hidden\.0\.(weight|bias)", r"hidden.\1"),
+GLUON_STEPS = (
+    (r"\bgamma$", "weight"),
+    (r"\bbeta$", "bias"),
+    (r"^hidden\.", "hidden.0."),
     # Gluon's first Dense holds its ReLU, so that the later layers move up.
-    (r"mlm\.mlp\.2\.weight", r"mlm.mlp.1.gamma"),
-    (r"mlm\.mlp\.2\.bias", r"mlm.mlp.1.beta"),
-    (r"mlm\.mlp\.3\.(weight|bias)", r"mlm.mlp.2.\1"),
-    (r"(.*)", r"\1"),
+    (r"^mlm\.mlp\.2\.", "mlm.mlp.3."),
+    (r"^mlm\.mlp\.1\.", "mlm.mlp.2."),
 )
 
 SAFETENSORS_TYPES = {
@@ -59,16 +42,11 @@ SAFETENSORS_TYPES = {
 MAX_PROBLEMS = 40  # named in one message
 
 
-def rename(name, table):
-    """The name that a table gives to a tensor of d2l's PyTorch model.
-
-    Raises:
-        CheckpointError: if no line of the table fits.
-    """
-    for pattern, target in table:
-        if re.fullmatch(pattern, name):
-            return re.sub(f"^{pattern}$", target, name)
-    raise CheckpointError(f"no tensor of BERT is called {name!r}")
+def rename(name, steps):
+    """The shared name of a tensor that Flax or Gluon calls `name`."""
+    for pattern, target in steps:
+        name = re.sub(pattern, target, name)
+    return name
 
 
 def bert_shapes(vocab_size, num_hiddens, ffn_num_hiddens, num_heads,
@@ -165,14 +143,18 @@ def _misfits(array, shape):
         yield "has values that are not finite (NaN or infinity)"
 
 
-def save_params(path, params):
-    """Write {name: array} as safetensors, whole or not at all."""
+def save_params(path, params, metadata=None):
+    """Write {name: array} as safetensors, whole or not at all.
+
+    Args:
+        metadata: {str: str} that the file keeps beside the tensors.
+    """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     params = {k: np.ascontiguousarray(v) for k, v in params.items()}
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
         draft = Path(folder) / path.name
-        save_file(params, draft)
+        save_file(params, draft, metadata)
         os.replace(draft, path)
 
 

@@ -5,7 +5,6 @@ import pytest
 
 from d2lbert.backends import (
     BACKENDS, load_backend, make_bert, make_classifier)
-from d2lbert.checkpoint import GLUON_NAMES, rename
 
 SIZES = dict(num_hiddens=16, ffn_num_hiddens=24, num_heads=2, num_blks=2,
              dropout=0.0, max_len=32)
@@ -116,14 +115,15 @@ def _torch(bert, batch):
 
 def _mxnet(bert, batch):
     from mxnet import autograd
+
+    from d2lbert.mxnet.checkpoint import named_parameters
     with autograd.record():
         mlm_ls, nsp_ls, ls = bert.d2l._get_batch_loss_bert(
             bert.net, bert.d2l.cross_entropy(), V, *([x] for x in batch))
     ls[0].backward()
-    blocks = bert.net._collect_params_with_prefix()
     return float(mlm_ls[0]), float(nsp_ls[0]), {
-        name: blocks[rename(name, GLUON_NAMES)].grad().asnumpy()
-        for name in bert.export_params()}
+        name: p.grad().asnumpy()
+        for name, p in named_parameters(bert.net).items()}
 
 
 def _jax(bert, batch):

@@ -7,8 +7,7 @@ from flax import linen as nn
 from flax.traverse_util import flatten_dict, unflatten_dict
 
 from d2lbert.checkpoint import (
-    FLAX_NAMES, bert_shapes, classifier_shapes, fit_params, load_params,
-    rename, save_params)
+    FLAX_STEPS, fit_params, load_params, rename, save_params)
 from d2lbert.jax.model import BERTModel, init_params
 from d2lbert.pretrained import pretrained_loader
 
@@ -16,19 +15,12 @@ from d2lbert.pretrained import pretrained_loader
 def named_leaves(params):
     """The leaves of {'params': …} by their shared names.
 
-    Args:
-        params: of a `BERTModel` or a `BERTClassifier`.
-
     Returns:
         {name: (path in the Flax tree, leaf)}.
     """
     leaves = flatten_dict(params["params"], sep="/")
-    num_blks = sum(key.startswith("blks_") for key in
-                   params["params"]["encoder"])
-    shapes = (bert_shapes(1, 1, 1, 1, num_blks) if "mlm" in params["params"]
-              else classifier_shapes(1, 1, 1, 1, 1, num_blks))
-    paths = {name: rename(name, FLAX_NAMES) for name in shapes}
-    return {name: (path, leaves[path]) for name, path in paths.items()}
+    return {rename(path, FLAX_STEPS): (path, leaf)
+            for path, leaf in leaves.items()}
 
 
 def turned(path, array):
@@ -46,8 +38,7 @@ def import_params(net, params):
     """Make {'params': …} for net from {name: array}.
 
     Args:
-        net: a `BERTModel` or a `BERTClassifier`, or its {'params': …} of
-            arrays or of shapes.
+        net: a BERT, or its {'params': …} of arrays or of shapes.
 
     Raises:
         CheckpointError: naming every tensor that does not fit.

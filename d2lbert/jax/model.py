@@ -232,6 +232,8 @@ def dropout_rngs(rng):
 def init_params(net, key):
     """Fresh weights {'params': …} of a BERT; no batch is needed."""
     ids = jnp.zeros((1, 1), jnp.int32)
+    if hasattr(net, "config"):  # the original BERT asks for ids alone
+        return net.init(key, ids)
     # Flax makes the weights of what is called: ask for predictions as well
     positions = [ids] if isinstance(net, BERTModel) else []
     return net.init(key, ids, ids, jnp.ones(1), *positions)

@@ -5,8 +5,7 @@ from pathlib import Path
 from mxnet import MXNetError, np, npx
 
 from d2lbert.checkpoint import (
-    GLUON_NAMES, bert_shapes, classifier_shapes, fit_params, load_params,
-    rename, save_params)
+    GLUON_STEPS, fit_params, load_params, rename, save_params)
 from d2lbert.checks import CheckpointError
 from d2lbert.mxnet.model import BERTModel
 from d2lbert.pretrained import pretrained_loader
@@ -15,16 +14,9 @@ GLUON_MAGIC = (0x112).to_bytes(8, "little")  # of `save_parameters`' files
 
 
 def named_parameters(net):
-    """The Gluon parameters of a BERT by their shared names.
-
-    Args:
-        net: a `BERTModel` or a `BERTClassifier`.
-    """
-    parameters = net._collect_params_with_prefix()
-    num_blks = len(net.encoder.blks)
-    shapes = (bert_shapes(1, 1, 1, 1, num_blks) if hasattr(net, "mlm")
-              else classifier_shapes(1, 1, 1, 1, 1, num_blks))
-    return {name: parameters[rename(name, GLUON_NAMES)] for name in shapes}
+    """The Gluon parameters of a net by their shared names."""
+    return {rename(name, GLUON_STEPS): parameter for name, parameter
+            in net._collect_params_with_prefix().items()}
 
 
 def is_initialized(net):
@@ -71,7 +63,7 @@ def load_checkpoint(net, path):
         CheckpointError: for a damaged file or one of another shape.
     """
     if is_gluon_file(path):
-        import_params(net, load_gluon(net, path))
+        import_params(net, load_gluon(path))
     else:
         import_params(net, load_params(path))
 
@@ -85,7 +77,7 @@ def is_gluon_file(path):
         return file.read(8) == GLUON_MAGIC
 
 
-def load_gluon(net, path):
+def load_gluon(path):
     """{name: array} of a file of `save_parameters`, by the shared names."""
     try:
         arrays = npx.load(str(path))
@@ -93,9 +85,7 @@ def load_gluon(net, path):
         raise CheckpointError(
             f"{path} is not a whole file of save_parameters "
             f"({str(error).splitlines()[-1]}): write it again") from error
-    shared = {rename(name, GLUON_NAMES): name
-              for name in named_parameters(net)}
-    return {shared.get(name, name): array.asnumpy()
+    return {rename(name, GLUON_STEPS): array.asnumpy()
             for name, array in arrays.items()}
 
 
