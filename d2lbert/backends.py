@@ -4,6 +4,7 @@ from importlib import import_module
 
 from d2lbert.checkpoint import (
     bert_shapes, classifier_shapes, initial_params, save_params)
+from d2lbert.huggingface import SHAPES, load_checkpoint_folder
 
 BACKENDS = {"torch": "PyTorch", "mxnet": "MXNet", "jax": "JAX"}
 
@@ -50,6 +51,34 @@ def make_classifier(backend, vocab_size, seed=0, pretrained=None, **sizes):
     kind = FlaxClassifier if backend == "jax" else Classifier
     bert = d2l.BERTModel(vocab_size, **sizes)
     return kind(d2l, d2l.BERTClassifier(bert), params)
+
+
+def make_original(backend, architecture, config, params=None, seed=0,
+                  **sizes):
+    """An `Original` or, for JAX, a `FlaxOriginal`.
+
+    Args:
+        architecture: 'BertModel', 'BertForPreTraining' or
+            'BertForSequenceClassification'.
+        config: a `BertConfig`; sizes: num_labels of a classifier.
+        params: {name: array}; None for the shared initial weights.
+    """
+    d2l = load_backend(backend)
+    if params is None:
+        params = initial_params(SHAPES[architecture](config, **sizes), seed)
+    kind = FlaxOriginal if backend == "jax" else Original
+    return kind(d2l, getattr(d2l, architecture)(config, **sizes), params)
+
+
+def load_original(backend, architecture, source, **sizes):
+    """`make_original` with the weights of a checkpoint of Hugging Face.
+
+    Args:
+        source: a folder or a name; see `d2lbert.huggingface`.
+    """
+    config, params, sizes = load_checkpoint_folder(
+        source, architecture, **sizes)
+    return make_original(backend, architecture, config, params, **sizes)
 
 
 class Bert:
@@ -142,3 +171,41 @@ class FlaxClassifier(FlaxBert):
 
     def classify(self, pairs, vocab):
         return self.d2l.classify(self.net, self.params, pairs, vocab)
+
+
+class Original(Bert):
+    """An original BERT of PyTorch or MXNet."""
+
+    def fit(self, batches, num_steps, lr, **recipe):
+        """Train on the model's own loss; a `LossLog`."""
+        return self.d2l.fit(self.net, batches, num_steps, lr, **recipe)
+
+    def infer(self, batch):
+        """The outputs for a dict of NumPy arrays, as NumPy arrays."""
+        return self.d2l.infer(self.net, batch)
+
+    def predict_classes(self, batches):
+        """Predicted and true classes, two (N,) arrays."""
+        return self.d2l.predict_classes(self.net, batches)
+
+    def save_pretrained(self, folder):
+        """Write a folder that Hugging Face's `transformers` reads."""
+        self.net.save_pretrained(folder)
+
+
+class FlaxOriginal(FlaxBert):
+    """An original BERT of Flax."""
+
+    def fit(self, batches, num_steps, lr, **recipe):
+        self.params, log = self.d2l.fit(
+            self.net, batches, num_steps, lr, params=self.params, **recipe)
+        return log
+
+    def infer(self, batch):
+        return self.d2l.infer(self.net, self.params, batch)
+
+    def predict_classes(self, batches):
+        return self.d2l.predict_classes(self.net, self.params, batches)
+
+    def save_pretrained(self, folder):
+        self.net.save_pretrained(folder, self.params)

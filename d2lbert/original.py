@@ -46,6 +46,28 @@ class ClassifierOutputs(NamedTuple):
     logits: Any
 
 
+def to_bert_batch(batch):
+    """A batch of `d2lbert.batches` as the original BERT's named inputs.
+
+    Args:
+        batch: the 7-tuple of NumPy arrays of `PretrainingBatches`.
+
+    Returns:
+        A dict of int32 arrays: input_ids, attention_mask, token_type_ids and
+        labels, (B, L), labels -100 where nothing is predicted, and
+        next_sentence_label (B,), 0 for the next sentence and 1 for another:
+        Google's labels are the opposite of d2l's.
+    """
+    tokens, segments, valid_lens, positions, weights, words, is_next = batch
+    columns, labels = np.arange(tokens.shape[1]), np.full_like(tokens, -100)
+    rows, slots = weights.nonzero()
+    labels[rows, positions[rows, slots]] = words[rows, slots]
+    return {"input_ids": tokens,
+            "attention_mask": (columns < valid_lens[:, None]).astype(np.int32),
+            "token_type_ids": segments, "labels": labels,
+            "next_sentence_label": 1 - is_next}
+
+
 def check_inputs(config, input_ids, attention_mask, token_type_ids,
                  with_values=True):
     """Raise ValueError for inputs that the model cannot read.

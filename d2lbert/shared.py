@@ -5,10 +5,12 @@ from d2lbert.batches import get_dataloader_workers
 from d2lbert.checkpoint import (
     bert_shapes, classifier_shapes, initial_params, load_params, save_params)
 from d2lbert.checks import CheckpointError
+from d2lbert.config import BertConfig, num_parameters
 from d2lbert.corpora import load_corpus
 from d2lbert.hub import (
     DATA_HUB, DATA_URL, download, download_extract)
 from d2lbert.nli import PairBatches
+from d2lbert.original import to_bert_batch
 from d2lbert.plotting import Accumulator, Animator, Timer
 from d2lbert.pretraining import get_tokens_and_segments
 from d2lbert.snli import LABELS, nli_folder, read_snli

@@ -107,51 +107,76 @@ class StepLog:
 
 
 def _tokens(batch):
-    while isinstance(batch, (list, tuple)):
-        batch = batch[0]
+    while isinstance(batch, (list, tuple, dict)):
+        batch = next(iter(
+            batch.values() if isinstance(batch, dict) else batch))
     return batch
 
 
-class TrainingLog(StepLog):
-    """Losses, throughput, curve and progress bar of a pretraining run.
+class LossLog(StepLog):
+    """Losses, throughput, curves and progress bar of a training run.
+
+    Attributes:
+        losses: a list for each name, of floats, one a step.
+    """
+
+    def __init__(self, num_steps, names=("loss",)):
+        super().__init__(num_steps)
+        self.names, self.losses = names, [[] for _ in names]
+        self._shown = 0  # steps that the plot knows of
+        self._plot = Animator(xlabel="step", ylabel="loss",
+                              xlim=[1, num_steps], legend=list(names))
+
+    @property
+    def loss(self):
+        """The list of the only loss, or of the first one."""
+        return self.losses[0]
+
+    def run(self, batches, step):
+        """Call step(batch) for each batch; log the losses it returns."""
+        with self._bar:
+            self._follow(batches, step)
+            if self._shown < len(self.loss):
+                self._show()
+        return self
+
+    def _take(self, rows):
+        for losses, values in zip(self.losses, zip(*rows)):
+            losses.extend(values)
+        if len(self.loss) - self._shown >= self._every:
+            self._show()
+
+    def _show(self):
+        means = [np.mean(losses[self._shown:]) for losses in self.losses]
+        self._shown = len(self.loss)
+        self._plot.add(self._shown, tuple(means))
+        self._bar.set_postfix({name: f"{mean:.3f}" for name, mean
+                               in zip(self.names, means)})
+
+    def report(self, device):
+        """Print the last loss, and the throughput.
+
+        The loss is the mean over the last tenth of the steps.
+        """
+        print(f"loss {last_tenth(self.loss):.3f}")
+        print(f"{self.per_sec:.1f} examples/sec on {device}")
+
+
+class TrainingLog(LossLog):
+    """The `LossLog` of d2l's pretraining, with its two losses.
 
     Attributes:
         mlm, nsp: lists of floats, one a step.
     """
 
     def __init__(self, num_steps):
-        super().__init__(num_steps)
-        self.mlm, self.nsp = [], []
-        self._shown = 0  # steps that the plot knows of
-        self._plot = Animator(xlabel="step", ylabel="loss", xlim=[
-            1, num_steps], legend=["masked LM", "next sentence"])
+        super().__init__(num_steps, ("masked LM", "next sentence"))
+        self.mlm, self.nsp = self.losses
 
     @property
     def pairs_per_sec(self):
         """Sentence pairs a second, warm-up steps left out."""
         return self.per_sec
-
-    def run(self, batches, step):
-        """Call step(batch) -> (mlm_l, nsp_l) for each batch and log it."""
-        with self._bar:
-            self._follow(batches, step)
-            if self._shown < len(self.mlm):
-                self._show()
-        return self
-
-    def _take(self, rows):
-        for mlm_l, nsp_l in rows:
-            self.mlm.append(mlm_l)
-            self.nsp.append(nsp_l)
-        if len(self.mlm) - self._shown >= self._every:
-            self._show()
-
-    def _show(self):
-        mlm = np.mean(self.mlm[self._shown:])
-        nsp = np.mean(self.nsp[self._shown:])
-        self._shown = len(self.mlm)
-        self._plot.add(self._shown, (mlm, nsp))
-        self._bar.set_postfix(mlm=f"{mlm:.3f}", nsp=f"{nsp:.3f}")
 
     def report(self, device):
         """Print the last losses and the throughput, in d2l's words.

@@ -18,9 +18,16 @@ from d2lbert.jax.finetune import (
     BERTClassifier, accuracy, adam, classifier_params, classify,
     encoder_like, evaluate_accuracy_gpu, predict, predict_snli,
     train_batch_ch13, train_ch13)
+from d2lbert.jax.fit import (
+    fit, infer, predict_classes)
 from d2lbert.jax.model import (
     AddNorm, BERTEncoder, BERTModel, MaskLM, MultiHeadAttention,
     NextSentencePred, PositionWiseFFN, TransformerEncoderBlock)
+from d2lbert.jax.original import (
+    BertAttention, BertEmbeddings, BertEncoder, BertForPreTraining,
+    BertForSequenceClassification, BertIntermediate, BertLayer,
+    BertLMPredictionHead, BertModel, BertOutput, BertPooler,
+    BertPredictionHeadTransform, BertPreTrainingHeads, BertSelfAttention)
 from d2lbert.jax.train import (
     _get_batch_loss_bert, cross_entropy, encode, evaluate_bert,
     get_bert_encoding, train_bert, try_all_gpus, try_gpu)

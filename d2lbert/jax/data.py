@@ -9,7 +9,13 @@ from d2lbert.batches import wiki_loaders
 
 
 def to_tensors(batch):
-    """A NumPy batch as JAX arrays: int32, and float32 for the weights."""
+    """A NumPy batch as JAX arrays: int32, and float32 for the weights.
+
+    Args:
+        batch: a tuple, or a dict, which stays one.
+    """
+    if isinstance(batch, dict):
+        return dict(zip(batch, to_tensors(batch.values())))
     return tuple(map(jnp.asarray, batch))
 
 

@@ -18,9 +18,16 @@ from d2lbert.mxnet.finetune import (  # noqa: E402, F401
     BERTClassifier, accuracy, classify, evaluate_accuracy_gpus, predict,
     predict_snli, split_batch, split_batch_multi_inputs, train_batch_ch13,
     train_ch13)
+from d2lbert.mxnet.fit import (  # noqa: E402, F401
+    adamw, fit, infer, predict_classes)
 from d2lbert.mxnet.model import (  # noqa: E402, F401
     AddNorm, BERTEncoder, BERTModel, MaskLM, MultiHeadAttention,
     NextSentencePred, PositionWiseFFN, TransformerEncoderBlock)
+from d2lbert.mxnet.original import (  # noqa: E402, F401
+    BertAttention, BertEmbeddings, BertEncoder, BertForPreTraining,
+    BertForSequenceClassification, BertIntermediate, BertLayer,
+    BertLMPredictionHead, BertModel, BertOutput, BertPooler,
+    BertPredictionHeadTransform, BertPreTrainingHeads, BertSelfAttention)
 from d2lbert.mxnet.train import (  # noqa: E402, F401
     _get_batch_loss_bert, adam, cross_entropy, encode, evaluate_bert,
     get_bert_encoding, train_bert, try_all_gpus, try_gpu)

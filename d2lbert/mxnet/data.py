@@ -7,7 +7,13 @@ from d2lbert.batches import wiki_loaders
 
 
 def to_tensors(batch):
-    """A NumPy batch as MXNet arrays on the CPU, of the same types."""
+    """A NumPy batch as MXNet arrays on the CPU, of the same types.
+
+    Args:
+        batch: a tuple, or a dict, which stays one.
+    """
+    if isinstance(batch, dict):
+        return dict(zip(batch, to_tensors(batch.values())))
     return tuple(np.array(x, ctx=cpu()) for x in batch)
 
 

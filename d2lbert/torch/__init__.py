@@ -16,9 +16,16 @@ from d2lbert.torch.data import (
 from d2lbert.torch.finetune import (
     BERTClassifier, accuracy, classify, evaluate_accuracy_gpu, predict,
     predict_snli, train_batch_ch13, train_ch13)
+from d2lbert.torch.fit import (
+    adamw, fit, infer, predict_classes)
 from d2lbert.torch.model import (
     AddNorm, BERTEncoder, BERTModel, MaskLM, MultiHeadAttention,
     NextSentencePred, PositionWiseFFN, TransformerEncoderBlock)
+from d2lbert.torch.original import (
+    BertAttention, BertEmbeddings, BertEncoder, BertForPreTraining,
+    BertForSequenceClassification, BertIntermediate, BertLayer,
+    BertLMPredictionHead, BertModel, BertOutput, BertPooler,
+    BertPredictionHeadTransform, BertPreTrainingHeads, BertSelfAttention)
 from d2lbert.torch.train import (
     _get_batch_loss_bert, adam, cross_entropy, encode, evaluate_bert,
     get_bert_encoding, train_bert, try_all_gpus, try_gpu)

@@ -7,7 +7,13 @@ from d2lbert.batches import wiki_loaders
 
 
 def to_tensors(batch):
-    """A NumPy batch as tensors: integers become int64, weights stay float."""
+    """A NumPy batch as tensors: integers become int64, weights stay float.
+
+    Args:
+        batch: a tuple, or a dict, which stays one.
+    """
+    if isinstance(batch, dict):
+        return dict(zip(batch, to_tensors(batch.values())))
     tensors = map(torch.from_numpy, batch)
     return tuple(t if t.is_floating_point() else t.long() for t in tensors)
 
