@@ -4,7 +4,8 @@ from importlib import import_module
 
 from d2lbert.checkpoint import (
     bert_shapes, classifier_shapes, initial_params, save_params)
-from d2lbert.huggingface import SHAPES, load_checkpoint_folder
+from d2lbert.huggingface import SHAPES
+from d2lbert.modelhub import load_checkpoint_folder
 
 BACKENDS = {"torch": "PyTorch", "mxnet": "MXNet", "jax": "JAX"}
 
@@ -74,7 +75,7 @@ def load_original(backend, architecture, source, **sizes):
     """`make_original` with the weights of a checkpoint of Hugging Face.
 
     Args:
-        source: a folder or a name; see `d2lbert.huggingface`.
+        source: a folder or a name; see `d2lbert.modelhub`.
     """
     config, params, sizes = load_checkpoint_folder(
         source, architecture, **sizes)

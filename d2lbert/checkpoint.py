@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 from safetensors import SafetensorError, deserialize
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 
 from d2lbert.checks import CheckpointError
 from d2lbert.torchfiles import read_torch_file
@@ -154,7 +154,8 @@ def save_params(path, params, metadata=None):
     params = {k: np.ascontiguousarray(v) for k, v in params.items()}
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
         draft = Path(folder) / path.name
-        save_file(params, draft, metadata)
+        # The library's own `save_file` makes it unreadable for others
+        draft.write_bytes(save(params, metadata))
         os.replace(draft, path)
 
 

@@ -11,14 +11,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from d2lbert import huggingface
+from d2lbert import huggingface, modelhub
 from d2lbert.checkpoint import initial_params, load_params, save_params
 from d2lbert.checks import CheckpointError
 from d2lbert.config import BertConfig
 from d2lbert.hub import DownloadError
 from d2lbert.huggingface import (
-    SHAPES, WEIGHTS, find_checkpoint, fit_checkpoint, load_checkpoint_folder,
-    num_labels, read_config, read_weights, save_checkpoint_folder)
+    SHAPES, WEIGHTS, fit_checkpoint, num_labels, read_config, read_weights,
+    save_checkpoint_folder)
+from d2lbert.modelhub import find_checkpoint, load_checkpoint_folder
 
 CONFIG = BertConfig(
     vocab_size=37, hidden_size=8, num_hidden_layers=2, num_attention_heads=2,
@@ -42,6 +43,12 @@ def folder(tmp_path, params):
     save_checkpoint_folder(tmp_path / "bert", CONFIG, params,
                            "BertForPreTraining")
     return tmp_path / "bert"
+
+
+def test_others_may_read_it_as_any_new_file(folder):
+    (folder / "plain").touch()
+    assert {path.stat().st_mode for path in folder.iterdir()} == {
+        (folder / "plain").stat().st_mode}
 
 
 def edit_config(folder, **values):
@@ -389,7 +396,7 @@ def test_a_folder_is_itself(folder):
     Path("bert-base-uncased")])
 def test_paths_are_not_asked_on_the_hub(source, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(huggingface, "_fetch", None)
+    monkeypatch.setattr(modelhub, "_fetch", None)
     with pytest.raises(FileNotFoundError, match="there is no folder"):
         find_checkpoint(source)
 

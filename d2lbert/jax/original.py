@@ -17,10 +17,10 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from d2lbert.config import BertConfig
-from d2lbert.huggingface import (
-    load_checkpoint_folder, save_checkpoint_folder)
+from d2lbert.huggingface import save_checkpoint_folder
 from d2lbert.jax.checkpoint import export_params, import_params
 from d2lbert.jax.model import Dense, Dropout, Embed, LayerNorm
+from d2lbert.modelhub import load_checkpoint_folder
 from d2lbert.original import (
     BertOutputs, ClassifierOutputs, PreTrainingOutputs, check_inputs)
 
@@ -179,7 +179,7 @@ class BertPreTrainedModel(nn.Module):
 
         Raises:
             CheckpointError: for another architecture, or weights that do not
-                fit; see `d2lbert.huggingface`.
+                fit; see `load_checkpoint_folder`.
         """
         config, params, sizes = load_checkpoint_folder(
             source, cls.__name__, new, **sizes)

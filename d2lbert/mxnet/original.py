@@ -15,10 +15,10 @@ from inspect import signature
 from mxnet import cpu, init, np, npx
 from mxnet.gluon import nn
 
-from d2lbert.huggingface import (
-    load_checkpoint_folder, save_checkpoint_folder)
+from d2lbert.huggingface import save_checkpoint_folder
 from d2lbert.mxnet.checkpoint import export_params, import_params
 from d2lbert.mxnet.model import Dense, Embedding, LayerNorm
+from d2lbert.modelhub import load_checkpoint_folder
 from d2lbert.original import (
     BertOutputs, ClassifierOutputs, PreTrainingOutputs, check_inputs)
 
@@ -205,7 +205,7 @@ class BertPreTrainedModel(nn.Block):
 
         Raises:
             CheckpointError: for another architecture, or weights that do not
-                fit; see `d2lbert.huggingface`.
+                fit; see `load_checkpoint_folder`.
         """
         config, params, sizes = load_checkpoint_folder(
             source, cls.__name__, new, **sizes)

@@ -12,8 +12,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from d2lbert.huggingface import (
-    load_checkpoint_folder, save_checkpoint_folder)
+from d2lbert.huggingface import save_checkpoint_folder
+from d2lbert.modelhub import load_checkpoint_folder
 from d2lbert.original import (
     BertOutputs, ClassifierOutputs, PreTrainingOutputs, check_inputs)
 from d2lbert.torch.checkpoint import export_params, import_params
@@ -181,7 +181,7 @@ class BertPreTrainedModel(nn.Module):
 
         Raises:
             CheckpointError: for another architecture, or weights that do not
-                fit; see `d2lbert.huggingface`.
+                fit; see `load_checkpoint_folder`.
         """
         config, params, sizes = load_checkpoint_folder(
             source, cls.__name__, new, **sizes)
