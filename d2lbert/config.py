@@ -58,8 +58,8 @@ class BertConfig:
         for key, wanted in FIXED.items():
             if values.get(key, wanted) != wanted:
                 raise CheckpointError(
-                    f"the checkpoint has {key} {values[key]!r}, but this "
-                    f"model is a BERT with {wanted!r}")
+                    f"the checkpoint has {key} {values[key]!r}, but the BERT "
+                    f"of this course has {wanted!r}: choose another one")
         missing = [key for key in ("vocab_size", "hidden_size",
                                    "num_hidden_layers") if key not in values]
         if missing:

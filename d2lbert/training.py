@@ -124,8 +124,9 @@ class LossLog(StepLog):
         super().__init__(num_steps)
         self.names, self.losses = names, [[] for _ in names]
         self._shown = 0  # steps that the plot knows of
-        self._plot = Animator(xlabel="step", ylabel="loss",
-                              xlim=[1, num_steps], legend=list(names))
+        self._plot = Animator(
+            xlabel="step", ylabel="loss", xlim=[1, num_steps],
+            legend=list(names) if len(names) > 1 else None)
 
     @property
     def loss(self):

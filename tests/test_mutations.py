@@ -22,6 +22,9 @@ FUSED = "test_five_steps_of_train_bert"
 EPSILON = "test_layer_norm_epsilon"
 LOGITS = "test_logits_are_those_of_numpy"
 BEST = "test_the_weights_of_the_best_epoch_come_back"
+LAYERS = "test_layer_by_layer"
+UNREAD = "test_padding_is_neither_read_nor_learned"
+IGNORED = "test_labels_of_minus_100_are_ignored"
 
 # file, what stands there, what is put in its place, test that must fail
 MUTATIONS = [
@@ -52,6 +55,17 @@ MUTATIONS = [
     ("mxnet/finetune.py", "(best or {})", "{}", BEST),
     ("jax/finetune.py", "encoded_X[:, 0]", "encoded_X[:, 1]", LOGITS),
     ("jax/finetune.py", "best or params", "params", BEST),
+    ("torch/original.py", "self.output(self.intermediate(X), X)",
+     "self.output(self.intermediate(X), 0 * X)", LAYERS),
+    ("torch/original.py", "eps=config.layer_norm_eps)\n        self.dropout = "
+     "nn.Dropout(config.hidden_dropout_prob)\n\n    def forward(self, Y",
+     "eps=1e-5)\n        self.dropout = "
+     "nn.Dropout(config.hidden_dropout_prob)\n\n    def forward(self, Y",
+     LAYERS),
+    ("mxnet/original.py", "scores - 1e9 * hidden", "scores", UNREAD),
+    ("mxnet/original.py", "labels != -100", "labels != -101", IGNORED),
+    ("jax/original.py", "approximate=False", "approximate=True", LAYERS),
+    ("jax/original.py", "labels != -100", "labels != -101", IGNORED),
 ]
 
 
@@ -72,6 +86,7 @@ def test_a_broken_copy_turns_red(file, old, new, test, tmp_path):
         [sys.executable, "-m", "pytest", "-q", "-p", "no:xdist", "-p",
          "no:cacheprovider", "tests/test_parity.py",
          "tests/test_behaviour.py", "tests/test_finetune.py",
+         "tests/test_original.py",
          "-k", f"{test} and {backend}"],
         cwd=tmp_path, capture_output=True, text=True,
         env={**os.environ, "PYTHONPATH": str(tmp_path)})

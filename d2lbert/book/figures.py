@@ -10,6 +10,7 @@ from matplotlib.patches import FancyBboxPatch
 from d2lbert.book.drawing import (
     BLUE, GREEN, GREY, MONO, PALE, PINK, RED, STYLE, YELLOW, arrow,
     box, bracket, label, page, row)
+from d2lbert.book.original_figures import bert_original
 
 TOKENS = ("<cls> a crane driver came <sep> he just left <sep>").split()
 MASKED = [3, 8]  # the positions chosen for prediction
@@ -248,7 +249,8 @@ FIGURES = {"bert-input.svg": bert_input, "bert-tasks.svg": bert_tasks,
            "finetune-pair.svg": finetune_pair,
            "finetune-regression.svg": finetune_regression,
            "finetune-tagging.svg": finetune_tagging,
-           "finetune-qa.svg": finetune_qa}
+           "finetune-qa.svg": finetune_qa,
+           "bert-original.svg": bert_original}
 
 
 def draw(name):

@@ -86,8 +86,9 @@ def fit(net, batches, num_steps, lr, warmup=0.1, device=None, params=None,
 def check_batch(net, batch):
     """Raise ValueError for ids that JAX itself would pass over."""
     ids = batch["input_ids"]
-    check_inputs(net.config, ids, batch.get("attention_mask", np.ones_like(ids)),
-                 batch.get("token_type_ids", 0 * ids))
+    mask = batch.get("attention_mask", np.ones_like(ids))
+    segments = batch.get("token_type_ids", np.zeros_like(ids))
+    check_inputs(net.config, ids, mask, segments)
 
 
 def infer(net, params, batch):

@@ -1,0 +1,123 @@
+"""Words in pieces: byte pair encoding (d2l 15.6) and WordPiece.
+
+A BPE word is a str of symbols with blanks between them and `_` at its end,
+such as "t a l l _".
+"""
+
+from collections import Counter
+from itertools import pairwise
+
+
+def get_max_freq_pair(token_freqs):
+    """The pair of neighbouring symbols that occurs most (d2l 15.6.2).
+
+    Args:
+        token_freqs: {word: count}. Of equally frequent pairs the one that is
+            met first wins.
+
+    Raises:
+        ValueError: if no word has two symbols.
+    """
+    pairs = Counter()
+    for token, freq in token_freqs.items():
+        for pair in pairwise(token.split()):
+            pairs[pair] += freq
+    if not pairs:
+        raise ValueError("there is no pair left to merge: every one of the "
+                         f"{len(token_freqs)} words is a single symbol")
+    return max(pairs, key=pairs.get)
+
+
+def merge_symbols(max_freq_pair, token_freqs, symbols):
+    """Make a symbol of a pair wherever it occurs (d2l 15.6.2).
+
+    Whole symbols are compared: "a b" is not in "aa b", where replacing text,
+    as d2l does, would find it.
+
+    Args:
+        max_freq_pair: two symbols.
+        token_freqs: {word: count}.
+        symbols: a list, to which the new symbol is appended.
+
+    Returns:
+        A new {word: count}.
+
+    Raises:
+        ValueError: if the pair is in no word.
+    """
+    merged = Counter()
+    for token, freq in token_freqs.items():
+        merged[" ".join(_merge(token.split(), max_freq_pair))] += freq
+    if merged.keys() == token_freqs.keys():
+        raise ValueError(f"{max_freq_pair!r} is in none of the "
+                         f"{len(token_freqs)} words: nothing to merge")
+    symbols.append("".join(max_freq_pair))
+    return dict(merged)
+
+
+def _merge(word, pair):
+    """The symbols of a word after merging a pair, from left to right."""
+    merged, i = [], 0
+    while i < len(word):
+        fits = tuple(word[i:i + 2]) == tuple(pair)
+        merged.append("".join(pair) if fits else word[i])
+        i += 1 + fits
+    return merged
+
+
+def segment_BPE(tokens, symbols):
+    """Cut words into the longest symbols, from the left (d2l 15.6.2).
+
+    Args:
+        tokens: list of words, not yet cut, with their `_` at the end.
+        symbols: a list or set; what no symbol fits becomes `[UNK]`.
+
+    Returns:
+        A list of str, with blanks between a word's symbols.
+
+    Raises:
+        ValueError: for an empty word, no symbols, or a str for the list.
+    """
+    if isinstance(tokens, str) or "" in tokens or not symbols:
+        raise ValueError(f"cannot cut {tokens!r} into {len(symbols)} "
+                         "symbols: give a list of words and symbols")
+    symbols = set(symbols)
+    return [" ".join(_longest_first(token, symbols)) for token in tokens]
+
+
+def _longest_first(token, symbols):
+    start = 0
+    while start < len(token):
+        ends = range(len(token), start, -1)
+        end = next((e for e in ends if token[start:e] in symbols), None)
+        yield "[UNK]" if end is None else token[start:end]
+        start = end or len(token)
+
+
+def greedy_wordpiece(word, vocab, unk="[UNK]", max_chars=100):
+    """Cut a word into the longest pieces there are, from the left.
+
+    A piece that does not begin the word is written with "##" (BERT paper,
+    4.1; the algorithm is that of Google's code).
+
+    Args:
+        word: a str without blanks.
+        vocab: the pieces, a dict or set.
+        unk: stands for the whole word where some part of it has no piece,
+            and for words of more than max_chars characters.
+
+    Returns:
+        A list of pieces.
+    """
+    if len(word) > max_chars:
+        return [unk]
+    pieces, start = [], 0
+    while start < len(word):
+        end, prefix = len(word), "##" if start else ""
+        while end > start and prefix + word[start:end] not in vocab:
+            end -= 1
+        if end == start:
+            return [unk]
+        pieces.append(prefix + word[start:end])
+        start = end
+    return pieces

@@ -1,0 +1,460 @@
+"""Words in pieces: BPE, WordPiece, and the tokenizer of the original BERT."""
+
+import functools
+import json
+import os
+import random
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from d2lbert.batches import PretrainingBatches
+from d2lbert.checks import CheckpointError
+from d2lbert.corpora import load_corpus
+from d2lbert.subwords import (
+    get_max_freq_pair, greedy_wordpiece, merge_symbols, segment_BPE)
+from d2lbert.tokenizer import SPECIAL_TOKENS, BertTokenizer
+
+REAL = Path(os.environ.get("D2LBERT_DATA", ""), "bert-base-uncased-vocab.txt")
+PIECES = [*SPECIAL_TOKENS, *"acehnr", "##a", "##e", "##n", "##r", "crane"]
+RAW = {"fast_": 4, "faster_": 3, "tall_": 5, "taller_": 4}  # d2l 15.6.2
+LETTERS = "abcdefghijklmnopqrstuvwxyz"
+
+
+# Byte pair encoding
+
+def test_ten_merges_are_those_of_d2l():
+    symbols = [*LETTERS, "_", "[UNK]"]
+    freqs = {" ".join(word): count for word, count in RAW.items()}
+    pairs = []
+    for _ in range(10):
+        pairs.append(get_max_freq_pair(freqs))
+        freqs = merge_symbols(pairs[-1], freqs, symbols)
+    assert pairs == [
+        ("t", "a"), ("ta", "l"), ("tal", "l"), ("f", "a"), ("fa", "s"),
+        ("fas", "t"), ("e", "r"), ("er", "_"), ("tall", "_"), ("fast", "_")]
+    assert symbols[28:] == ["ta", "tal", "tall", "fa", "fas", "fast", "er",
+                            "er_", "tall_", "fast_"]
+    assert freqs == {"fast_": 4, "fast er_": 3, "tall_": 5, "tall er_": 4}
+    assert segment_BPE(["tallest_", "fatter_"], symbols) == [
+        "tall e s t _", "fa t t er_"]
+
+
+def test_pairs_are_counted_with_their_words():
+    assert get_max_freq_pair({"a b c": 2, "b c": 3, "a b": 2}) == ("b", "c")
+    assert get_max_freq_pair({"a a a": 1, "b a": 1}) == ("a", "a")
+
+
+@pytest.mark.parametrize("word, merged", [
+    ("aa b", "aa b"), ("a bb", "a bb"), ("a b b", "ab b"),
+    ("b a b a", "b ab a"), ("a b a b", "ab ab")])
+def test_whole_symbols_are_merged(word, merged):
+    symbols = ["a", "b"]
+    freqs = {word: 3, "a b": 1}
+    assert merge_symbols(("a", "b"), freqs, symbols) == {merged: 3, "ab": 1}
+    assert symbols == ["a", "b", "ab"] and freqs == {word: 3, "a b": 1}
+
+
+def test_equal_symbols_are_merged_from_the_left():
+    assert merge_symbols(("a", "a"), {"a a a": 1}, []) == {"aa a": 1}
+
+
+def test_what_no_symbol_fits_is_unknown():
+    assert segment_BPE(["ab", "aé", "éa"], ["a", "b"]) == [
+        "a b", "a [UNK]", "[UNK]"]
+    assert segment_BPE([], ["a"]) == []
+
+
+@pytest.mark.parametrize("freqs", [{}, {"fast_": 4, "tall_": 5}])
+def test_no_pair_to_merge_is_an_error(freqs):
+    with pytest.raises(ValueError, match=f"no pair .* the {len(freqs)} wor"):
+        get_max_freq_pair(freqs)
+    symbols = ["a"]
+    with pytest.raises(ValueError, match="nothing to merge"):
+        merge_symbols(("a", "b"), freqs, symbols)
+    assert symbols == ["a"]
+
+
+@pytest.mark.parametrize("tokens, symbols", [
+    ("fast_", ["f"]), (["a", ""], ["a"]), (["a"], [])])
+def test_nothing_to_segment_is_an_error(tokens, symbols):
+    with pytest.raises(ValueError, match="list of words and symbols"):
+        segment_BPE(tokens, symbols)
+
+
+# WordPiece
+
+def test_greedy_takes_the_longest_piece_first():
+    vocab = {"un", "una", "##able", "##ble", "##a", "a", "##b"}
+    assert greedy_wordpiece("unable", vocab) == ["una", "##ble"]
+    assert greedy_wordpiece("unab", vocab) == ["una", "##b"]
+    assert greedy_wordpiece("unc", vocab) == ["[UNK]"]  # not "un", "[UNK]"
+    assert greedy_wordpiece("ble", vocab, unk="?") == ["?"]
+    assert greedy_wordpiece("", vocab) == []
+
+
+def test_a_word_of_more_than_a_hundred_characters_is_unknown(trained):
+    for length in 100, 101:
+        pieces = greedy_wordpiece("a" * length, trained.tokens)
+        assert trained.tokenize("a" * length) == pieces
+        assert (pieces == ["[UNK]"]) == (length == 101)
+    assert greedy_wordpiece("aaa", {"a", "##a"}, max_chars=2) == ["[UNK]"]
+
+
+def odd_words(num=4000):
+    """Words of mini-wiki as they are, joined, cut, and with odd letters."""
+    rng = random.Random(0)
+    known = sorted({word for sentence in sentences() for word in
+                    sentence.split() if word.isalpha()})
+    made = []
+    while len(made) < num:
+        a, b = rng.choices(known, k=2)
+        made += [a + b, a[:rng.randint(1, len(a))] + b[-3:], a[::-1],
+                 a + rng.choice("ßøłβя") + b]
+    return sorted({*known, *made})
+
+
+@functools.cache
+def sentences():
+    return [" ".join(s) for paragraph in load_corpus("mini-wiki").train
+            for s in paragraph]
+
+
+@pytest.fixture(scope="module")
+def trained():
+    pytest.importorskip("tokenizers")
+    return BertTokenizer.train(sentences()[:6000], 300)
+
+
+@pytest.fixture(scope="module")
+def real(tmp_path_factory):
+    pytest.importorskip("tokenizers")
+    if not REAL.is_file():
+        pytest.skip("D2LBERT_DATA names no folder with the vocabulary")
+    folder = tmp_path_factory.mktemp("bert-base-uncased")
+    (folder / "vocab.txt").write_bytes(REAL.read_bytes())
+    (folder / "config.json").write_text('{"vocab_size": 30522}')
+    return BertTokenizer.from_pretrained(folder)
+
+
+@pytest.fixture(params=["trained", "real"])
+def tok(request):
+    return request.getfixturevalue(request.param)
+
+
+def test_greedy_is_what_the_library_does(tok):
+    vocab = set(tok.tokens)
+    words = odd_words()
+    cut = [greedy_wordpiece(word, vocab) for word in words]
+    assert [tok.tokenize(word) for word in words] == cut
+    assert len(words) > 4000 and len({len(pieces) for pieces in cut}) > 4
+
+
+def test_the_real_vocabulary(real):
+    assert len(real) == 30522 and real.lowercase
+    assert [real.id(t) for t in SPECIAL_TOKENS] == [0, 100, 101, 102, 103]
+    assert real.tokenize("Unbreakable Cranes") == [
+        "un", "##break", "##able", "cranes"]
+
+
+# The same as transformers
+
+ODD_TEXTS = [
+    "a crane is flying", "A Crane, Flying!", "", "naïve café über Ångström",
+    "鶴は飛ぶ 一只鹤", "don't -- stop... (now) $5.00 a_b", "a\tb\nc\r\nd  e",
+    "tab\x00ctrl\x07 zero\u200bwidth\ufeff nbsp\xa0x", "a 🦩 crane 👩‍🚀",
+    "i like [MASK] .", "[CLS] a [SEP] b [PAD] [UNK]", "[mask] [ MASK ]",
+    "x[MASK]y", "##able ## #", "ﬁne ½ ² ① İstanbul ẞ", "한국어 текст βιβλίο",
+    "z" * 101 + " short", "e\u0301 \u0301", "<pad> <mask>", "word " * 40]
+
+
+@pytest.fixture(scope="module", params=[True, False], ids=["lower", "cased"])
+def both(request, trained, tmp_path_factory):
+    transformers = pytest.importorskip("transformers")
+    tokens = trained.tokens
+    if REAL.is_file():
+        tokens = REAL.read_text("utf-8").splitlines()
+    tokens = [*tokens, "Crane"]  # for the one that does not lowercase
+    theirs = transformers.BertTokenizer(
+        vocab={token: i for i, token in enumerate(tokens)},
+        do_lower_case=request.param)
+    return BertTokenizer(tokens, lowercase=request.param), theirs
+
+
+def assert_same(ours, theirs):
+    for key, array in ours.items():
+        assert array.dtype == np.int32
+        np.testing.assert_array_equal(array, theirs[key], key)
+
+
+def test_texts_are_prepared_as_by_transformers(both):
+    ours, theirs = both
+    texts = [text for text in ODD_TEXTS if text]
+    assert_same(ours(texts), theirs(texts, padding=True))
+    for text in ODD_TEXTS:
+        assert ours.tokenize(text) == theirs.tokenize(text)
+        ids = theirs(text)["input_ids"]
+        assert ours.decode(ids) == theirs.decode(ids)
+
+
+def test_pairs_are_prepared_as_by_transformers(both):
+    ours, theirs = both
+    texts = [text for text in ODD_TEXTS if text]
+    for shift in range(len(ODD_TEXTS)):
+        pairs = (ODD_TEXTS[shift:] + ODD_TEXTS)[:len(texts)]
+        assert_same(ours(texts, pairs), theirs(texts, pairs, padding=True))
+
+
+def test_truncation_is_that_of_transformers(both):  # [22]
+    ours, theirs = both
+    texts = [text for text in ODD_TEXTS if text]
+    for length in (5, 6, 9, 16, 17, 64):
+        limit = {"truncation": "longest_first", "max_length": length}
+        batch = ours(texts, max_length=length, truncate=True)
+        assert_same(batch, theirs(texts, padding=True, **limit))
+        assert_ends_in_sep(ours, batch)
+        for pairs in (texts[3:] + texts[:3], texts[::-1]):
+            batch = ours(texts, pairs, length, truncate=True)
+            assert_same(batch, theirs(texts, pairs, padding=True, **limit))
+            assert_ends_in_sep(ours, batch)
+            # [CLS] and something of both, with a [SEP] each
+            assert (batch["token_type_ids"].sum(1) >= 2).all()
+            assert batch["input_ids"].shape[1] <= length
+    assert len(ours("word " * 40)["input_ids"][0]) > 40  # no limit is left
+
+
+def assert_ends_in_sep(tok, batch):
+    last = batch["attention_mask"].sum(1) - 1
+    rows = np.arange(len(last))
+    assert (batch["input_ids"][rows, last] == tok.id("[SEP]")).all()
+
+
+@pytest.mark.parametrize("lowercase", [True, False])
+def test_folders_of_transformers_load_and_ours_load_there(
+        lowercase, trained, tmp_path):
+    transformers = pytest.importorskip("transformers")
+    tokens = [*trained.tokens, "Crane"]
+    theirs = transformers.BertTokenizer(
+        vocab={token: i for i, token in enumerate(tokens)},
+        do_lower_case=lowercase)
+    theirs.save_pretrained(tmp_path / "theirs")
+    assert not (tmp_path / "theirs" / "vocab.txt").exists()
+    ours = BertTokenizer.from_pretrained(tmp_path / "theirs")
+    assert (ours.tokens, ours.lowercase) == (tokens, lowercase)
+    ours.save(tmp_path / "ours")
+    back = transformers.BertTokenizer.from_pretrained(tmp_path / "ours")
+    assert_same(ours(["A Crane café"], ["[MASK]"]),
+                back(["A Crane café"], ["[MASK]"]))
+
+
+# The interface
+
+def test_a_str_is_a_batch_of_one(trained):
+    one, many = trained("a crane", "it"), trained(["a crane"], ["it"])
+    for key in one:
+        np.testing.assert_array_equal(one[key], many[key])
+        assert one[key].shape == (1, one[key].size)
+
+
+def test_ids_segments_and_padding():
+    pytest.importorskip("tokenizers")
+    tok = BertTokenizer(PIECES)
+    batch = tok(["crane", "a crane"], ["care", "[MASK]"])
+    pad, unk, cls, sep, mask = map(tok.id, SPECIAL_TOKENS)
+    a, c, crane = map(tok.id, ("a", "c", "crane"))
+    assert batch["input_ids"].tolist() == [
+        [cls, crane, sep, c, *map(tok.id, ("##a", "##r", "##e")), sep],
+        [cls, a, crane, sep, mask, sep, pad, pad]]
+    assert batch["token_type_ids"].tolist() == [
+        [0, 0, 0, 1, 1, 1, 1, 1], [0, 0, 0, 0, 1, 1, 0, 0]]
+    assert batch["attention_mask"].tolist() == [[1] * 8, [1] * 6 + [0] * 2]
+    assert tok.decode(batch["input_ids"][0]) == "[CLS] crane [SEP] care [SEP]"
+    assert tok.tokenize("xa ran") == ["[UNK]", "r", "##a", "##n"]
+
+
+def test_save_and_load_again(trained, tmp_path):
+    cased = BertTokenizer([*PIECES, "Crane"], lowercase=False)
+    for tok in trained, cased:
+        tok.save(tmp_path / "new" / "folder")
+        again = BertTokenizer.from_pretrained(tmp_path / "new" / "folder")
+        assert again.tokens == tok.tokens
+        assert again.lowercase == tok.lowercase
+    assert again.tokenize("Crane crane") == ["Crane", "crane"]
+    assert {p.name for p in (tmp_path / "new" / "folder").iterdir()} == {
+        "vocab.txt", "tokenizer_config.json"}
+
+
+def test_a_vocabulary_of_the_course_for_pretraining(trained):
+    vocab = trained.vocab
+    assert len(vocab) == len(trained) and vocab.unk == trained.id("[UNK]")
+    assert vocab[["<pad>", "<mask>", "<cls>", "<sep>", "<unk>"]] == [
+        trained.id(f"[{name}]") for name in
+        ("PAD", "MASK", "CLS", "SEP", "UNK")]
+    assert vocab["##e"] == trained.id("##e")
+    pieces = [list(map(trained.tokenize, sentences()[i:i + 2]))
+              for i in range(0, 8, 2)]
+    tokens, _, valid_lens, *_ = next(iter(
+        PretrainingBatches(pieces, vocab, 4, 64)))
+    ends = tokens[np.arange(4), valid_lens - 1]
+    assert (ends == trained.id("[SEP]")).all()
+
+
+def test_training_gives_the_same_vocabulary_each_time(trained):
+    texts = sentences()[:200]
+    made = {tuple(BertTokenizer.train(iter(texts), 90).tokens)
+            for _ in range(4)}
+    assert len(made) == 1
+    (tokens,) = made
+    assert tokens[:5] == SPECIAL_TOKENS and len(tokens) == 90
+    assert len(trained) == 300 and "the" in trained.tokens
+
+
+def test_min_frequency_and_lowercase_of_training():
+    pytest.importorskip("tokenizers")
+    texts = ["Ab Ab Cd"]
+    assert BertTokenizer.train(texts, 99).tokens == [
+        *SPECIAL_TOKENS, "##b", "##d", "a", "b", "c", "d", "ab"]
+    cased = BertTokenizer.train(texts, 99, lowercase=False, min_frequency=1)
+    assert set(cased.tokens) >= {"Ab", "Cd"} and not cased.lowercase
+
+
+def test_old_files_keep_their_numbers(trained, tmp_path):
+    tokens = [*PIECES, "\u2028", "\x85", "é"]  # no ends of lines, here
+    for end, more in (("\n", ""), ("\n", "\n"), ("\r\n", ""),
+                      ("\r\n", "\r\n\r\n")):
+        text = end.join(tokens) + end + more
+        (tmp_path / "vocab.txt").write_bytes(text.encode())
+        assert BertTokenizer.from_pretrained(tmp_path).tokens == tokens
+
+
+# Bad input
+
+@pytest.mark.parametrize("token", SPECIAL_TOKENS)
+def test_a_missing_special_token_is_named(token, tmp_path):
+    tokens = [t for t in PIECES if t != token]
+    with pytest.raises(ValueError, match=f"lacks \\{token}: "):
+        BertTokenizer(tokens)
+    (tmp_path / "vocab.txt").write_text("\n".join(tokens))
+    with pytest.raises(CheckpointError, match=f"lacks \\{token}: "):
+        BertTokenizer.from_pretrained(tmp_path)
+
+
+@pytest.mark.parametrize("content, message", [
+    (b"", "vocab.txt is empty"), (b"\r\n\n", "vocab.txt is empty"),
+    ("\n".join([*PIECES, "crane"]).encode(), "'crane' is 2 times"),
+    ("\n".join([*PIECES, "", "x"]).encode(), "token 16 is ''"),
+    ("\n".join(PIECES).encode() + b"\ncaf\xe9", "line 17 .* is not UTF-8")])
+def test_bad_vocabularies(content, message, tmp_path):
+    (tmp_path / "vocab.txt").write_bytes(content)
+    with pytest.raises(ValueError, match=message):
+        BertTokenizer.from_pretrained(tmp_path)
+
+
+@pytest.mark.parametrize("token", ["", "a\nb", "a\r", 7, None])
+def test_what_cannot_be_a_token(token):
+    with pytest.raises(ValueError, match="token 16 is .*not a str of one"):
+        BertTokenizer([*PIECES, token])
+
+
+def test_a_folder_without_a_vocabulary(tmp_path):
+    for folder in tmp_path, tmp_path / "missing":
+        with pytest.raises(CheckpointError, match="neither a vocab.txt"):
+            BertTokenizer.from_pretrained(folder)
+
+
+def test_a_model_of_another_size(trained, tmp_path):
+    trained.save(tmp_path)
+    (tmp_path / "config.json").write_text('{"vocab_size": 301}')
+    with pytest.raises(CheckpointError, match="300 tokens.*vocab_size 301"):
+        BertTokenizer.from_pretrained(tmp_path)
+    (tmp_path / "config.json").write_text('{"vocab_size": 300}')
+    assert len(BertTokenizer.from_pretrained(tmp_path)) == 300
+    (tmp_path / "config.json").write_text("[]")
+    with pytest.raises(CheckpointError, match="config.json holds a JSON li"):
+        BertTokenizer.from_pretrained(tmp_path)
+
+
+@pytest.mark.parametrize("settings, name", [
+    ({"strip_accents": False}, "strip_accents"),
+    ({"do_lower_case": False, "strip_accents": True}, "strip_accents"),
+    ({"tokenize_chinese_chars": False}, "tokenize_chinese_chars")])
+def test_settings_that_are_not_berts(settings, name, trained, tmp_path):
+    trained.save(tmp_path)
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps(settings))
+    with pytest.raises(CheckpointError, match=name):
+        BertTokenizer.from_pretrained(tmp_path)
+
+
+def library_file(change):
+    """What the library writes for a BERT of PIECES, changed."""
+    content = json.loads(BertTokenizer(PIECES)._library.to_str())
+    change(content)
+    return json.dumps(content)
+
+
+@pytest.mark.parametrize("change, message", [
+    (lambda c: c.update(model={"type": "BPE", "unk_token": None}),
+     "type BPE"),
+    (lambda c: c["model"].update(continuing_subword_prefix="@@"), "'@@'"),
+    (lambda c: c.update(normalizer=None), "normalizer None"),
+    (lambda c: c.update(pre_tokenizer={"type": "Whitespace"}), "Whitespace"),
+    (lambda c: c["normalizer"].update(strip_accents=False), "strip_accents"),
+    (lambda c: c["model"]["vocab"].pop("a"), "numbered from 0 to 14"),
+    (lambda c: c["model"]["vocab"].update(new=0), "numbered from 0 to 16")])
+def test_tokenizers_of_another_kind(change, message, tmp_path):
+    pytest.importorskip("tokenizers")
+    path = tmp_path / "tokenizer.json"
+    path.write_text(library_file(lambda content: None))
+    assert BertTokenizer.from_pretrained(tmp_path).tokens == PIECES
+    path.write_text(library_file(change))
+    with pytest.raises(CheckpointError, match=message):
+        BertTokenizer.from_pretrained(tmp_path)
+    path.write_text("{")
+    with pytest.raises(CheckpointError, match="is not JSON"):
+        BertTokenizer.from_pretrained(tmp_path)
+
+
+@pytest.mark.parametrize("arguments, message", [
+    (([],), "there is no text"), (("",), "a text is empty"),
+    ((["a", " \n"],), "a text is empty"), ((["a", 3],), "a text is 3"),
+    ((["a", "b"], ["c"]), "2 texts and 1 second texts"),
+    (("a", [None]), "a text is None"),
+    (("a e", None, 3), "has 4 tokens .* max_length=3"),
+    (("a e", "n", 5), "has 6 tokens .* max_length=5"),
+    (("a e", None, 2, True), "max_length=2 has no room"),
+    (("a e", "n", 4, True), "max_length=4 has no room"),
+    (("a e", None, None, True), "needs a max_length")])
+def test_texts_that_cannot_be_read(arguments, message):
+    pytest.importorskip("tokenizers")
+    with pytest.raises(ValueError, match=message):
+        BertTokenizer(PIECES)(*arguments)
+
+
+def test_tokens_and_ids_that_are_not_there(trained):
+    with pytest.raises(ValueError, match=r"'\[FOO\]' is not among the 300"):
+        trained.id("[FOO]")
+    for index in 300, -1:
+        with pytest.raises(IndexError, match="outside the vocabulary"):
+            trained.decode([5, index])
+
+
+@pytest.mark.parametrize("texts, message", [
+    ([], "there is no text"), ([3], "a text is 3, not a str"),
+    (["abc"], "vocab_size=9 is too small: .* are 10")])
+def test_training_that_cannot_be(texts, message):
+    pytest.importorskip("tokenizers")
+    with pytest.raises(ValueError, match=message):
+        BertTokenizer.train(texts, 9)
+
+
+def test_the_library_is_only_needed_where_it_is_used(monkeypatch):
+    code = ("import sys, d2lbert.tokenizer, d2lbert.subwords\n"
+            "heavy = {'tokenizers', 'transformers', 'torch', 'jax', 'mxnet'}"
+            "\nassert not heavy & set(sys.modules)")
+    subprocess.run([sys.executable, "-c", code], check=True)
+    monkeypatch.setitem(sys.modules, "tokenizers", None)
+    with pytest.raises(ImportError, match=r"d2lbert\[pretrained\]"):
+        BertTokenizer(PIECES)
