@@ -9,17 +9,15 @@ leaves some of them open and agrees in the others is neutral.
 """
 
 import functools
-import os
 import random
 import re
-import tempfile
 import tomllib
 from dataclasses import dataclass
 from importlib import resources
 from itertools import chain, cycle, islice
-from pathlib import Path
 
 from d2lbert import miniwiki
+from d2lbert.bundled import write_files
 
 SIZES = {"train": 6000, "dev": 900, "test": 900}  # pairs
 COLUMNS = (
@@ -65,31 +63,16 @@ def mini_nli(num, seed=0):
 def write_mini_nli(folder):
     """Write snli_1.0_train.txt, …_dev.txt and …_test.txt, SNLI's format.
 
-    A hypothesis occurs in one of them only. A folder that has all three is
-    left as it is; another gets its name in one move, so that an interrupted
-    run leaves nothing half-written.
-
-    Raises:
-        OSError: if there is a folder with something else in it.
+    A hypothesis occurs in one of them only. See
+    `d2lbert.bundled.write_files` for a folder that exists.
     """
-    folder = Path(folder)
-    if _is_complete(folder):
-        return
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(
-            prefix=".mini-nli-", dir=folder.parent) as scratch:
-        whole = Path(scratch, "whole")
-        whole.mkdir()
-        for split, pairs in _splits().items():
-            lines = [_line(f"{split}-{i}", p) for i, p in enumerate(pairs)]
-            _file(whole, split).write_text(
-                "".join(["\t".join(COLUMNS) + "\n", *lines]),
-                encoding="utf-8", newline="\n")
-        try:
-            os.replace(whole, folder)
-        except OSError:
-            if not _is_complete(folder):  # or else another was quicker
-                raise
+    write_files(folder, [f"snli_1.0_{split}.txt" for split in SIZES],
+                lambda: (_table(*part) for part in _splits().items()))
+
+
+def _table(split, pairs):
+    lines = [_line(f"{split}-{i}", pair) for i, pair in enumerate(pairs)]
+    return "".join(["\t".join(COLUMNS) + "\n", *lines])
 
 
 def _splits():
@@ -103,14 +86,6 @@ def _splits():
             pairs[split] += triple
         if all(len(pairs[split]) == SIZES[split] for split in SIZES):
             return pairs
-
-
-def _file(folder, split):
-    return Path(folder, f"snli_1.0_{split}.txt")
-
-
-def _is_complete(folder):
-    return all(_file(folder, split).is_file() for split in SIZES)
 
 
 def _line(name, pair):

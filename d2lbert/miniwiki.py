@@ -85,9 +85,9 @@ def _paragraph(topic, rng):
     rules = grammar()["topics"][topic]
     slots = grammar()["slots"] | rules
     he = rng.choice(list(grammar()["people"]))
-    drawn = {"person": _draw(grammar()["people"][he], rng),
+    drawn = {"person": draw(grammar()["people"][he], rng),
              **grammar()["pronouns"][he]}
-    sentences = [articles(_fill(template, slots, drawn, rng).split())
+    sentences = [articles(fill(template, slots, drawn, rng).split())
                  for template in _templates(rules, rng)]
     return Paragraph(topic, sentences, dict(HOMOGRAPH.findall(topic)))
 
@@ -106,16 +106,16 @@ def _templates(rules, rng):
     return chosen
 
 
-def _fill(text, slots, drawn, rng):
+def fill(text, slots, drawn, rng):
     """Replace the braces, inner ones first; `drawn` remembers the slots."""
     def value(match):
         name = match[1]
         if "|" in name:
             return rng.choice(name.split("|"))
         if name.endswith("*"):
-            return _draw(slots[name[:-1]], rng)
+            return draw(slots[name[:-1]], rng)
         if name not in drawn:
-            drawn[name] = _draw(slots[name], rng)
+            drawn[name] = draw(slots[name], rng)
         return drawn[name]
 
     while "{" in text:
@@ -123,7 +123,7 @@ def _fill(text, slots, drawn, rng):
     return text
 
 
-def _draw(values, rng):
+def draw(values, rng):
     """One of "a|b|c", earlier ones more often: weights 1/4, 1/5, 1/6 …"""
     values = values.split("|")
     return rng.choices(values, [1 / (i + 4) for i in range(len(values))])[0]

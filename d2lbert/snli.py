@@ -1,11 +1,10 @@
 """Files of pairs in SNLI's format: SNLI itself and mini-nli (d2l 16.4.1)."""
 
 import re
-from hashlib import sha1
-from importlib import resources
 from pathlib import Path
 
 from d2lbert import hub
+from d2lbert.bundled import bundled_folder
 from d2lbert.corpora import read_text
 from d2lbert.mininli import LABELS, write_mini_nli
 
@@ -27,7 +26,7 @@ def nli_folder(corpus="snli"):
         DownloadError, ArchiveError: see `d2lbert.hub.download_extract`.
     """
     if corpus == "mini-nli":
-        return _mini_nli_folder()
+        return str(bundled_folder(corpus, MINI_NLI_SOURCES, write_mini_nli))
     if corpus == "snli":
         try:
             return hub.download_extract("SNLI", "snli_1.0", hub.cache_dir())
@@ -38,16 +37,6 @@ def nli_folder(corpus="snli"):
         return str(corpus)
     raise ValueError(f"unknown corpus {corpus!r}: use 'snli', 'mini-nli' or "
                      "a folder with files in SNLI's format")
-
-
-def _mini_nli_folder():
-    """Where mini-nli is written, under a name that its grammar decides."""
-    package = resources.files("d2lbert")
-    digest = sha1(b"".join(package.joinpath(name).read_bytes()
-                           for name in MINI_NLI_SOURCES)).hexdigest()
-    folder = hub.cache_dir() / f"mini-nli-{digest[:12]}"
-    write_mini_nli(folder)
-    return str(folder)
 
 
 def read_snli(data_dir, is_train=True, split=None):

@@ -10,7 +10,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from d2lbert import mininli, miniwiki
+from d2lbert import bundled, mininli, miniwiki
 from d2lbert.batches import corpus_vocab
 from d2lbert.corpora import load_corpus
 from d2lbert.mininli import (
@@ -225,7 +225,7 @@ def test_files_are_the_same_each_time_and_left_alone(folder, tmp_path):
 def test_an_interrupted_run_leaves_nothing(tmp_path, monkeypatch):
     def stop(*args):
         raise KeyboardInterrupt
-    monkeypatch.setattr(mininli.os, "replace", stop)
+    monkeypatch.setattr(bundled.os, "replace", stop)
     with pytest.raises(KeyboardInterrupt):
         write_mini_nli(tmp_path / "nli")
     assert not list(tmp_path.iterdir())

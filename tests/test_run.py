@@ -60,6 +60,26 @@ def test_the_chapter_on_pairs(tmp_path):
     assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_the_chapter_on_the_original_bert(tmp_path):
+    """From random weights, and then from what that left, on own sentences."""
+    backend = next(filter(installed, ("torch", "jax", "mxnet")))
+    common = ["--chapter", "bert-from-scratch", "--backend", backend,
+              "--steps", 1, "--results"]
+    done = run(*common, tmp_path / "a")
+    assert done.returncode == 0, done.stderr
+    numbers = json.loads((tmp_path / "a" / f"{backend}.json").read_text())
+    assert 0.2 < numbers["test_acc"] < 0.8 and len(numbers["loss"]) == 1
+    for split in ("train", "dev"):
+        (tmp_path / f"{split}.tsv").write_text(
+            "sentence\tlabel\nthe lake was lovely\t1\nit was awful\t0\n")
+    done = run(*common, tmp_path / "b", "--model", tmp_path / "a" / backend,
+               "--corpus", tmp_path)
+    assert done.returncode == 0, done.stderr
+    numbers = json.loads((tmp_path / "b" / f"{backend}.json").read_text())
+    assert numbers["test_acc"] is None and "–" in done.stdout
+    assert (tmp_path / "b" / backend / "vocab.txt").exists()
+
+
 def test_a_backend_that_is_not_installed_is_left_out(tmp_path):
     (tmp_path / "mxnet.py").write_text("raise ImportError('no wheel')")
     done = run("--backend", "mxnet", "--steps", 1, "--results",
@@ -78,6 +98,10 @@ def test_a_backend_that_is_not_installed_is_left_out(tmp_path):
      "unknown corpus 'multinli'"),
     (["--chapter", "nli-bert", "--model", "bert.huge"],
      "unknown model 'bert.huge'"),
+    (["--chapter", "bert-from-scratch", "--corpus", "sst-9"],
+     "unknown corpus 'sst-9'"),
+    (["--chapter", "bert-from-scratch", "--model", "./no/bert"],
+     "there is no folder './no/bert'"),
 ])
 def test_wrong_corpus_is_one_sentence(args, said, tmp_path, capsys):
     assert main([*args, "--results", str(tmp_path)]) == 1

@@ -13,9 +13,10 @@ import sys
 from pathlib import Path
 
 from d2lbert.backends import BACKENDS, load_backend
-from d2lbert.run import nli, pretraining
+from d2lbert.run import nli, pretraining, sentiment
 
-CHAPTERS = {"bert-pretraining": pretraining, "nli-bert": nli}
+CHAPTERS = {"bert-pretraining": pretraining, "nli-bert": nli,
+            "bert-from-scratch": sentiment}
 
 
 def run(args):
@@ -66,9 +67,13 @@ def arguments(argv=None):
                         help=" or ".join(CHAPTERS))
     parser.add_argument("--corpus", help="bert-pretraining: mini-wiki, "
                         "wikitext-2 or a path to a text, a paragraph a line; "
-                        "nli-bert: mini-nli, snli or a folder with pairs")
-    parser.add_argument("--model", default="bert.mini", help="nli-bert: the "
-                        "pretrained model, a name or a folder")
+                        "nli-bert: mini-nli, snli or a folder with pairs; "
+                        "bert-from-scratch: mini-sentiment or a folder with "
+                        "train.tsv and dev.tsv in SST-2's format")
+    parser.add_argument("--model", help="nli-bert: the pretrained model, a "
+                        "name or a folder; bert-from-scratch: a checkpoint "
+                        "of Hugging Face, a name or a folder; default "
+                        "random weights")
     parser.add_argument("--backend", default=",".join(BACKENDS),
                         type=lambda names: names.split(","),
                         help="one or more of torch,mxnet,jax")
@@ -80,6 +85,7 @@ def arguments(argv=None):
     args = parser.parse_args(argv)
     _check(parser, args)
     args.corpus = args.corpus or CHAPTERS[args.chapter].CORPUS
+    args.model = args.model or CHAPTERS[args.chapter].MODEL
     args.results = args.results or Path("results", Path(args.corpus).stem)
     return args
 

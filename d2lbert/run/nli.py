@@ -9,7 +9,7 @@ from d2lbert.pretrained import find_pretrained, pretrained_sizes
 from d2lbert.run.report import markdown_table
 from d2lbert.snli import nli_folder, read_snli
 
-CORPUS = "mini-nli"
+CORPUS, MODEL = "mini-nli", "bert.mini"
 COLUMNS = ("backend", "start", "loss", "train acc", "dev acc", "test acc",
            "examples/s", "seconds", "notebook")
 STARTS = ("random", "pretrained")

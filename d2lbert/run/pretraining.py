@@ -11,7 +11,7 @@ from d2lbert.run.report import markdown_table, thinned
 from d2lbert.training import last_tenth
 from d2lbert.vocab import unigram_entropy
 
-CORPUS = "mini-wiki"
+CORPUS, MODEL = "mini-wiki", "random weights"
 COLUMNS = ("backend", "masked-LM loss", "held out", "NSP loss", "NSP acc.",
            "crane", "static", "pairs/s", "seconds", "notebook")
 

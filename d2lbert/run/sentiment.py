@@ -1,0 +1,130 @@
+"""Fine-tune the original BERT to tell praise from blame."""
+
+from dataclasses import asdict, dataclass
+
+from d2lbert.backends import BACKENDS, load_original, make_original
+from d2lbert.config import BertConfig
+from d2lbert.corpora import load_corpus
+from d2lbert.huggingface import read_config
+from d2lbert.modelhub import find_checkpoint
+from d2lbert.plotting import Animator
+from d2lbert.run.report import markdown_table, thinned
+from d2lbert.sentiment import load_data_sst2, read_sst2, sentiment_folder
+from d2lbert.tokenizer import BertTokenizer
+from d2lbert.training import last_tenth
+
+CORPUS, MODEL = "mini-sentiment", "random weights"
+CLASSIFIER = "BertForSequenceClassification"
+COLUMNS = ("backend", "start", "loss", "train acc", "dev acc", "test acc",
+           "examples/s", "seconds", "notebook")
+SIZES = dict(hidden_size=128, num_hidden_layers=2, num_attention_heads=2,
+             intermediate_size=256, max_position_embeddings=128)
+
+
+@dataclass(frozen=True)
+class FineTuning:
+    """How sentences are learned; lengths in WordPieces."""
+    lr: float
+    num_epochs: int
+    batch_size: int = 16
+    max_length: int = 128
+    vocab_size: int = 1500  # of a model that starts from random weights
+
+
+RECIPES = {CORPUS: FineTuning(lr=5e-4, num_epochs=14),
+           "other": FineTuning(lr=5e-4, num_epochs=3, batch_size=32,
+                               vocab_size=8000)}
+# From a checkpoint (BERT paper, A.3)
+FROM_CHECKPOINT = FineTuning(lr=3e-5, num_epochs=3, batch_size=32)
+
+
+def check(args):
+    """Raise ValueError or OSError if sentences or model cannot be read."""
+    read_sst2(sentiment_folder(args.corpus) / "dev.tsv")
+    if args.model != MODEL:
+        read_config(find_checkpoint(args.model))
+
+
+def recipe_of(args):
+    if args.model != MODEL:
+        return FROM_CHECKPOINT
+    return RECIPES.get(args.corpus, RECIPES["other"])
+
+
+def describe(args):
+    """One line: what will be done."""
+    return (f"{args.corpus}, {recipe_of(args).num_epochs} epochs, from "
+            f"{args.model}")
+
+
+def start(backend, args):
+    """The tokenizer, and a classifier that is not trained yet."""
+    if args.model != MODEL:
+        folder = find_checkpoint(args.model)
+        return (BertTokenizer.from_pretrained(folder),
+                load_original(backend, CLASSIFIER, folder, num_labels=2))
+    sentences, _ = read_sst2(sentiment_folder(args.corpus) / "train.tsv")
+    # mini-wiki has more to say about the words of its world
+    wiki = load_corpus("mini-wiki").train if args.corpus == CORPUS else []
+    tok = BertTokenizer.train(
+        [*sentences, *(" ".join(s) for text in wiki for s in text)],
+        recipe_of(args).vocab_size)
+    return tok, make_original(backend, CLASSIFIER, BertConfig(
+        vocab_size=len(tok), **SIZES))
+
+
+def work(backend, args, folder):
+    """Fine-tune one backend; return results."""
+    recipe = recipe_of(args)
+    tok, net = start(backend, args)
+    max_length = min(recipe.max_length, net.net.config.max_position_embeddings)
+    splits = load_data_sst2(
+        recipe.batch_size, tok, args.corpus, max_length)
+    num_steps = args.steps or recipe.num_epochs * len(splits[0])
+    log = net.fit(splits[0], num_steps, recipe.lr)
+    net.save_pretrained(folder)
+    tok.save(folder)
+    names = ("train_acc", "dev_acc", "test_acc")
+    return {"backend": backend, "corpus": str(args.corpus),
+            "start": str(args.model), "recipe": asdict(recipe),
+            "loss": log.loss, "examples_per_sec": log.per_sec,
+            "seconds": log.seconds + log.warmup_seconds,
+            **{name: accuracy(net, batches) if batches else None
+               for name, batches in zip(names, splits)}}
+
+
+def accuracy(net, batches):
+    """The share of sentences that net gets right."""
+    guess, truth = net.predict_classes(batches)
+    return float((guess == truth).mean())
+
+
+def table(results):
+    """The results as a Markdown table."""
+    return markdown_table(COLUMNS, list(map(_row, results)))
+
+
+def _row(r):
+    shares = ["–" if r[name] is None else f"{r[name]:.3f}"
+              for name in ("train_acc", "dev_acc", "test_acc")]
+    return [BACKENDS[r["backend"]], r["start"], f"{last_tenth(r['loss']):.3f}",
+            *shares, f"{r['examples_per_sec']:.0f}", f"{r['seconds']:.0f}",
+            f"notebooks/{r['backend']}/bert-from-scratch.ipynb"]
+
+
+def remarks(results):
+    """A line below the table."""
+    return ("Each model is a folder that from_pretrained and Hugging Face's "
+            "transformers take.")
+
+
+def draw(results, path):
+    """The loss of every backend over the steps."""
+    plot = Animator(xlabel="step", ylabel="loss", figsize=(5, 3),
+                    legend=[BACKENDS[r["backend"]] for r in results])
+    for r in results:
+        losses = thinned(r["loss"])
+        every = len(r["loss"]) / len(losses)
+        plot.X.append([every * (i + 1) for i in range(len(losses))])
+        plot.Y.append(losses)
+    plot.savefig(path)
