@@ -13,8 +13,9 @@ import numpy as np
 from d2lbert.bundled import bundled_folder
 from d2lbert.corpora import read_text
 from d2lbert.minisentiment import HEADER, SIZES, write_mini_sentiment
-from d2lbert.nli import STEP, PairBatches
+from d2lbert.nli import PairBatches
 
+STEP = 16  # to which lengths are rounded up
 INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 SOURCES = ("miniwiki.py", "mini_wiki.toml", "minisentiment.py",
            "mini_sentiment.toml")
@@ -128,8 +129,8 @@ class SentimentDataset:
     def batch(self, rows):
         """A dict of some sentences, without needless padding.
 
-        L is rounded up to a multiple of eight, or to the longest of all, so
-        that a compiler sees few shapes.
+        L is rounded up to a multiple of 16, or to the longest of all, so that
+        a compiler sees few shapes.
         """
         length = -(-self.lengths[rows].max() // STEP) * STEP
         arrays = {name: self.inputs[name][rows, :length] for name in INPUTS}

@@ -13,6 +13,7 @@ from d2lbert.nli import PairBatches
 from d2lbert.original import to_bert_batch
 from d2lbert.plotting import Accumulator, Animator, Timer
 from d2lbert.pretraining import get_tokens_and_segments
+from d2lbert.sentiment import load_data_sst2
 from d2lbert.snli import LABELS, nli_folder, read_snli
 from d2lbert.tokenizer import BertTokenizer
 from d2lbert.vocab import Vocab, tokenize, unigram_entropy
