@@ -11,6 +11,7 @@ from d2lbert.book.drawing import (
     BLUE, GREEN, GREY, MONO, PALE, PINK, RED, STYLE, YELLOW, arrow,
     box, bracket, label, page, row)
 from d2lbert.book.original_figures import bert_original
+from d2lbert.book.subword_figures import SUBWORD_FIGURES
 
 TOKENS = ("<cls> a crane driver came <sep> he just left <sep>").split()
 MASKED = [3, 8]  # the positions chosen for prediction
@@ -250,7 +251,7 @@ FIGURES = {"bert-input.svg": bert_input, "bert-tasks.svg": bert_tasks,
            "finetune-regression.svg": finetune_regression,
            "finetune-tagging.svg": finetune_tagging,
            "finetune-qa.svg": finetune_qa,
-           "bert-original.svg": bert_original}
+           "bert-original.svg": bert_original, **SUBWORD_FIGURES}
 
 
 def draw(name):

@@ -53,7 +53,7 @@ def greedy_wordpiece():
     left, step, y = 1.2, 0.6, 4.55
     row(axes, [left + step * (i + 0.5) for i in range(len(WORD))], y, WORD,
         GREY, width=step - 0.08, family=MONO, fontsize=13)
-    start = 0
+    start, y = 0, y - 0.1
     while start < len(WORD):
         for end in range(len(WORD), start, -1):
             y -= 0.265
