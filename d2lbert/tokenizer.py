@@ -15,6 +15,7 @@ import numpy as np
 
 from d2lbert.checks import CheckpointError
 from d2lbert.corpora import read_text
+from d2lbert.modelhub import find_checkpoint
 from d2lbert.pretrained import _read_json
 from d2lbert.vocab import Vocab
 
@@ -51,20 +52,21 @@ class BertTokenizer:
         self._library = _pipeline(self._ids, lowercase)
 
     @classmethod
-    def from_pretrained(cls, folder):
+    def from_pretrained(cls, source):
         """Read the tokenizer of a BERT checkpoint.
 
         Args:
-            folder: with vocab.txt or tokenizer.json. tokenizer_config.json
-                tells whether text is lowercased (without it: yes), and
-                config.json how many tokens the model knows.
+            source: a folder with vocab.txt or tokenizer.json, or a name; see
+                `find_checkpoint`. tokenizer_config.json tells whether text
+                is lowercased (without it: yes), and config.json how many
+                tokens the model knows.
 
         Raises:
             CheckpointError: if there is no vocabulary, if it is not one of
                 BERT's WordPieces, or if the model has another size.
             ValueError: for a vocab.txt that is not UTF-8.
         """
-        folder = Path(folder)
+        folder = find_checkpoint(source)
         if (folder / "vocab.txt").is_file():
             tokens, settings = _read_vocab(folder / "vocab.txt"), {}
         elif (folder / "tokenizer.json").is_file():

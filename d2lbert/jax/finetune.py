@@ -63,15 +63,21 @@ def accuracy(y_hat, y):
     return float((y_hat.argmax(1) == y).sum())
 
 
-@functools.cache
 def adam(net, lr):
     """Optax's Adam, whatever the net; the same one for the same rate."""
+    return _adam(lr)
+
+
+@functools.cache  # another object would have a step compiled again
+def _adam(lr):
     return optax.adam(lr)
 
 
 @partial(jax.jit, static_argnums=(0, 1, 2), donate_argnums=(3, 4))
 def train_batch_ch13(net, loss, trainer, params, state, rng, factor, X, y):
     """One step on a batch; compiled once for each shape.
+
+    The gradient is that of the mean loss.
 
     Args:
         loss: (logits, labels) -> one value a prediction.

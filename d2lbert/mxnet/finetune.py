@@ -68,6 +68,8 @@ def train_batch_ch13(net, features, labels, loss, trainer, devices,
                      split_f=split):
     """One step on a batch, of which every device gets a share.
 
+    The gradient is that of the mean loss.
+
     Returns:
         The sum of the losses and the number right, scalars on a device.
     """
