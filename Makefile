@@ -9,6 +9,7 @@ JOBS ?= 2
 help:
 	@echo "make run    pretrain BERT in all backends  [BACKEND=jax] [CORPUS=wikitext-2] [STEPS=50]"
 	@echo "            or fine-tune it: CHAPTER=nli-bert [CORPUS=snli] [MODEL=bert.small]"
+	@echo "            or the paper's: CHAPTER=bert-from-scratch [CORPUS=SST-2] [MODEL=bert-base-uncased]"
 	@echo "make test   run every test and every notebook"
 	@echo "make lab    open the notebooks in JupyterLab"
 	@echo "make build  write and run the notebooks    [CHAPTER=bert] [BACKEND=jax]"

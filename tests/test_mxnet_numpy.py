@@ -228,6 +228,25 @@ def test_several_devices_fine_tune_as_one():
                 shared[name], params[name], atol=1e-4)
 
 
+def test_the_original_bert_trains_and_comes_back(tmp_path):
+    config = d2l.BertConfig(
+        vocab_size=V, hidden_size=16, num_hidden_layers=1,
+        num_attention_heads=2, intermediate_size=24,
+        max_position_embeddings=16, hidden_dropout_prob=0.0,
+        attention_probs_dropout_prob=0.0)
+    batch = d2l.to_bert_batch(tuple(x.asnumpy() for x in make_batch()))
+    net = d2l.BertForPreTraining(config)
+    d2l.import_params(net, d2l.initial_params(config.pretraining_shapes()))
+    start = float(d2l.infer(net, batch).loss)
+    log = d2l.fit(net, [batch], 20, 3e-3)
+    assert log.loss[0] == pytest.approx(start, rel=1e-4)
+    assert log.loss[-1] < start - 1
+    net.save_pretrained(tmp_path)
+    again = d2l.BertForPreTraining.from_pretrained(tmp_path)
+    assert float(d2l.infer(again, batch).loss) == pytest.approx(
+        float(d2l.infer(net, batch).loss), rel=1e-5)
+
+
 def test_adam_adds_epsilon_after_the_correction():
     weight = Parameter("weight", shape=(1,), init="zeros")
     weight.initialize()

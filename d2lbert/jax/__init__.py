@@ -18,7 +18,7 @@ from d2lbert.jax.finetune import (
     BERTClassifier, accuracy, adam, classifier_params, classify,
     encoder_like, evaluate_accuracy_gpu, predict, predict_snli,
     train_batch_ch13, train_ch13)
-from d2lbert.jax.fit import (
+from d2lbert.jax.fitting import (
     fit, infer, predict_classes)
 from d2lbert.jax.model import (
     AddNorm, BERTEncoder, BERTModel, MaskLM, MultiHeadAttention,

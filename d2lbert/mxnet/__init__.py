@@ -18,7 +18,7 @@ from d2lbert.mxnet.finetune import (  # noqa: E402, F401
     BERTClassifier, accuracy, classify, evaluate_accuracy_gpus, predict,
     predict_snli, split_batch, split_batch_multi_inputs, train_batch_ch13,
     train_ch13)
-from d2lbert.mxnet.fit import (  # noqa: E402, F401
+from d2lbert.mxnet.fitting import (  # noqa: E402, F401
     adamw, fit, infer, predict_classes)
 from d2lbert.mxnet.model import (  # noqa: E402, F401
     AddNorm, BERTEncoder, BERTModel, MaskLM, MultiHeadAttention,

@@ -28,7 +28,7 @@ class FineTuning:
     num_epochs: int
     batch_size: int = 16
     max_length: int = 128
-    vocab_size: int = 1500  # of a model that starts from random weights
+    vocab_size: int = 2000  # of a model that starts from random weights
 
 
 RECIPES = {CORPUS: FineTuning(lr=5e-4, num_epochs=14),

@@ -16,7 +16,7 @@ from d2lbert.torch.data import (
 from d2lbert.torch.finetune import (
     BERTClassifier, accuracy, classify, evaluate_accuracy_gpu, predict,
     predict_snli, train_batch_ch13, train_ch13)
-from d2lbert.torch.fit import (
+from d2lbert.torch.fitting import (
     adamw, fit, infer, predict_classes)
 from d2lbert.torch.model import (
     AddNorm, BERTEncoder, BERTModel, MaskLM, MultiHeadAttention,
