@@ -71,8 +71,7 @@ def torch_tensors(batch, rng, zip_path, legacy_path):
 def gluon_tensors(batch, rng, params_path):
     """Batch and outputs of d2l's Gluon model, whose weights are saved."""
     d2l = import_d2l("mxnet")
-    from mxnet import gluon
-    from mxnet import np as mnp
+    from mxnet import gluon, np as mnp
     arrays = {name: mnp.array(x, dtype="float32" if name == "mlm_weights"
                               else "int32") for name, x in batch.items()}
     net = d2l.BERTModel(**SIZES)

@@ -17,9 +17,16 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 from d2l_finetuning import (
-    LEARNING_RATE, load_pairs, torch_steps as finetuning_steps)
+    LEARNING_RATE,
+    load_pairs,
+    torch_steps as finetuning_steps,
+)
 from d2l_worker import (
-    import_d2l, load_data, timed, torch_steps as pretraining_steps)
+    import_d2l,
+    load_data,
+    timed,
+    torch_steps as pretraining_steps,
+)
 
 
 def for_minutes(steps, minutes):

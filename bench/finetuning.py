@@ -13,8 +13,8 @@ from tempfile import TemporaryDirectory
 
 from turns import arguments, check_d2l, compare, data_folder
 
-from d2lbert.batches import corpus_vocab
-from d2lbert.corpora import load_corpus
+from d2lbert.data.batches import corpus_vocab
+from d2lbert.data.corpora import load_corpus
 
 MIN_STEPS = 8  # fewer batches would all be of much the same length
 

@@ -13,11 +13,17 @@ from itertools import chain
 
 import numpy as np
 from d2l_finetuning import (
-    BATCH_SIZE, LEARNING_RATE, MAX_LEN, SIZES, load_vocab)
+    BATCH_SIZE,
+    LEARNING_RATE,
+    MAX_LEN,
+    SIZES,
+    load_vocab,
+)
 
-from d2lbert.backends import BACKENDS, load_backend, make_classifier
-from d2lbert.nli import PairBatches
-from d2lbert.snli import read_snli
+from d2lbert.backends import BACKENDS, load_backend
+from d2lbert.data.pairs import PairBatches
+from d2lbert.data.snli import read_snli
+from d2lbert.run.models import make_classifier
 
 
 class WarmedUp:
@@ -58,7 +64,7 @@ def main():
     vocab = load_vocab(d2l, args.vocab)
     train_iter = WarmedUp(load_pairs(d2l, args.folder, vocab, args.steps))
     net = make_classifier(args.backend, len(vocab), **SIZES)
-    log = net.fit(train_iter, None, None, num_epochs=1, lr=LEARNING_RATE)
+    log = net.fine_tune(train_iter, None, None, num_epochs=1, lr=LEARNING_RATE)
     print(json.dumps({
         "vocab": len(vocab), "examples_per_sec": log.examples_per_sec,
         "counted": log.examples, "warmup_seconds": log.warmup_seconds,

@@ -16,8 +16,8 @@ from itertools import chain, islice, repeat
 import torch
 
 from d2lbert import torch as d2l
-from d2lbert.backends import make_bert, make_classifier
-from d2lbert.training import last_tenth
+from d2lbert.run.models import make_bert, make_classifier
+from d2lbert.training.logs import last_tenth
 
 SIZES = {"num_hiddens": 128, "ffn_num_hiddens": 256, "num_heads": 2,
          "num_blks": 2, "max_len": 128}
@@ -84,7 +84,7 @@ def train_classifier(params, vocab, train_iter, num_epochs, dev_iter=None,
     torch.manual_seed(0)
     net = make_classifier("torch", len(vocab), pretrained=params,
                           dropout=FINETUNING["dropout"], **SIZES)
-    return net.fit(train_iter, dev_iter, test_iter, num_epochs,
+    return net.fine_tune(train_iter, dev_iter, test_iter, num_epochs,
                    lr=FINETUNING["lr"], warmup=FINETUNING["warmup"])
 
 

@@ -12,7 +12,8 @@ import json
 
 from d2l_worker import BATCH_SIZE, MAX_LEN, SIZES
 
-from d2lbert.backends import BACKENDS, load_backend, make_bert
+from d2lbert.backends import BACKENDS, load_backend
+from d2lbert.run.models import make_bert
 
 
 def main():

@@ -15,8 +15,8 @@ import sys
 from pathlib import Path
 from statistics import median
 
-from d2lbert import hub
-from d2lbert.corpora import load_corpus
+from d2lbert.data import hub
+from d2lbert.data.corpora import load_corpus
 
 HERE = Path(__file__).resolve().parent
 D2L_PYTHON = HERE.parent / ".venv-d2l" / "bin" / "python"

@@ -3,7 +3,7 @@
 import pytest
 from webserver import site  # noqa: F401
 
-from d2lbert import hub
+from d2lbert.data import hub
 
 
 @pytest.fixture

@@ -6,19 +6,26 @@ brackets are explained in CONTRIBUTING.md.
 
 import numpy as np
 import pytest
-from backends import (
-    SIZES, V, each_backend, forward, losses_and_grads, make_batch,
-    small_bert, to_numpy)
-
+from harness import (
+    SIZES,
+    V,
+    each_backend,
+    forward,
+    losses_and_grads,
+    make_batch,
+    small_bert,
+    to_numpy,
+)
 from safetensors import SafetensorError
 
-from d2lbert.backends import make_bert
-from d2lbert.batches import PretrainingBatches
-from d2lbert.checkpoint import (
-    CheckpointError, bert_shapes, initial_params, load_params, save_params)
-from d2lbert.pretraining import RESERVED_TOKENS
-from d2lbert.training import warmup_linear
-from d2lbert.vocab import Vocab
+from d2lbert.checkpoints.d2l import bert_shapes
+from d2lbert.checkpoints.params import initial_params, load_params, save_params
+from d2lbert.checks import CheckpointError
+from d2lbert.data.batches import PretrainingBatches
+from d2lbert.data.pretraining import RESERVED_TOKENS
+from d2lbert.data.vocab import Vocab
+from d2lbert.run.models import make_bert
+from d2lbert.training.logs import warmup_linear
 
 WORDS = [f"w{i}" for i in range(V - 5)]
 VOCAB = Vocab(WORDS, reserved_tokens=RESERVED_TOKENS)
@@ -100,7 +107,7 @@ def test_initial_weights_are_small_and_alike(backend):  # [7]
 
 def fresh_params(bert):
     """Weights as the backend itself initialises them."""
-    if hasattr(bert, "params"):
+    if bert.params is not None:
         import jax
         inputs = bert.d2l.to_tensors(make_batch())[:4]
         return bert.d2l.export_params(
@@ -134,7 +141,7 @@ def test_one_batch_is_learned_by_heart(backend):
 def test_encodings_are_in_evaluation_mode(backend):  # [2]
     bert = make_bert(backend, V, **{**SIZES, "dropout": 0.5})
     bert.train([bert.d2l.to_tensors(make_batch())], V, 2)
-    args = (bert.net, *filter(None, [getattr(bert, "params", None)]))
+    args = bert.parts
 
     def encoding():
         return to_numpy(bert.d2l.get_bert_encoding(
@@ -274,8 +281,9 @@ def test_schedule_rises_then_falls():
 
 
 def test_same_seed_same_batches_in_every_backend():
+    from harness import installed
+
     from d2lbert.backends import BACKENDS, load_backend
-    from backends import installed
     rng = np.random.default_rng(0)
     paragraphs = [[[WORDS[i] for i in rng.integers(len(WORDS), size=4)]
                    for _ in range(3)] for _ in range(10)]

@@ -10,7 +10,6 @@ from pathlib import Path
 import nbformat
 import pytest
 
-import d2lbert.plotting
 from d2lbert.book.__main__ import main
 from d2lbert.book.build import build
 from d2lbert.book.check import check
@@ -18,6 +17,7 @@ from d2lbert.book.config import BookError, load_book
 from d2lbert.book.include import find_source
 from d2lbert.book.source import make_notebook
 from d2lbert.book.stamp import make_stamp
+from d2lbert.training import plotting
 
 TOML = """
 [book]
@@ -109,10 +109,10 @@ def write_book(folder):
         "book.toml": TOML, "notebooks/one.md": CHAPTER,
         "notebooks/img/curve.svg": "<svg/>",
         "d2lbert/__init__.py": "edition = 7",
-        "d2lbert/plotting.py": Path(d2lbert.plotting.__file__).read_text(),
+        "d2lbert/plotting.py": Path(plotting.__file__).read_text(),
         "d2lbert/grammar.toml": "words = 1",
         "d2lbert/run/__main__.py": "x = 1",
-        "d2lbert/bert_mini/pretrained.params": "weight 1"}
+        "d2lbert/checkpoints/bert_mini/pretrained.params": "weight 1"}
     for backend in ("torch", "jax"):
         files[f"d2lbert/{backend}/__init__.py"] = ""
         files[f"d2lbert/{backend}/model.py"] = MODEL
@@ -271,7 +271,7 @@ def test_unknown_names_get_the_known_ones_as_an_answer(root, tmp_path):
     ("torch/model.py", "  # hidden", "  # units", False),
     ("torch/model.py", "A model.", "The model.", False),
     ("jax/model.py", "return 8", "return 9", False),
-    ("bert_mini/pretrained.params", "1", "2", True),
+    ("checkpoints/bert_mini/pretrained.params", "1", "2", True),
     ("run/__main__.py", "1", "2", False),
 ])
 def test_the_stamp_follows_code_not_words(root, file, old, new, changes):

@@ -14,9 +14,9 @@ import pytest
 import requests
 from webserver import sha1, zipped
 
-from d2lbert import corpora, hub
-from d2lbert.corpora import load_corpus
-from d2lbert.vocab import Vocab
+from d2lbert.data import corpora, hub
+from d2lbert.data.corpora import load_corpus
+from d2lbert.data.vocab import Vocab
 
 REAL_DATA = os.environ.get("D2LBERT_DATA")
 DEAD = "http://127.0.0.1:9/x.bin"  # the discard port: nobody listens
@@ -114,7 +114,7 @@ def test_a_cut_download_without_a_hash_is_not_kept(site, tmp_path):
 def test_a_killed_download_is_not_trusted(site, tmp_path):
     site.pages["/x.bin"] = (1000, b"so far")
     url = site.url + "/x.bin"
-    program = ("import sys; from d2lbert import hub; "
+    program = ("import sys; from d2lbert.data import hub; "
                "hub.download(*sys.argv[1:])")
     process = subprocess.Popen(
         [sys.executable, "-c", program, url, str(tmp_path)],
@@ -267,7 +267,8 @@ def test_two_at_once_leave_one_whole_folder(site, tmp_path, monkeypatch):
 
     def move_second(source, target):
         """Another process moves its folder just before."""
-        (target / "theirs").mkdir(parents=True)
+        if target == tmp_path / "x":
+            (target / "theirs").mkdir(parents=True)
         move(source, target)
 
     monkeypatch.setattr(hub.os, "replace", move_second)
@@ -432,7 +433,7 @@ def test_mini_wiki_holds_out_what_was_not_seen(monkeypatch):
                 for i in range(3 * seed, 3 * seed + num_paragraphs)]
 
     fake = types.SimpleNamespace(mini_wiki=mini_wiki)
-    monkeypatch.setitem(sys.modules, "d2lbert.miniwiki", fake)
+    monkeypatch.setitem(sys.modules, "d2lbert.data.mini.wiki", fake)
     monkeypatch.setattr(corpora, "TRAIN_PARAGRAPHS", 5)
     monkeypatch.setattr(corpora, "HELD_OUT_PARAGRAPHS", 4)
     corpus = load_corpus("mini-wiki")

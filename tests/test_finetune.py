@@ -3,16 +3,22 @@
 import numpy as np
 import pytest
 import reference
-from backends import (
-    SIZES, V, each_backend, installed, small_classifier, to_numpy)
+from harness import (
+    SIZES,
+    V,
+    each_backend,
+    installed,
+    small_classifier,
+    to_numpy,
+)
 from test_nli import VOCAB, random_pairs
 
 from d2lbert.backends import load_backend
-from d2lbert.checkpoint import classifier_shapes
-from d2lbert.nli import PairBatches
-from d2lbert.snli import LABELS
-from d2lbert.training import FineTuningLog, rate_factor
-from d2lbert.vocab import Vocab
+from d2lbert.checkpoints.d2l import classifier_shapes
+from d2lbert.data.pairs import PairBatches
+from d2lbert.data.snli import LABELS
+from d2lbert.data.vocab import Vocab
+from d2lbert.training.logs import FineTuningLog, rate_factor
 
 MAX_LEN = SIZES["max_len"]
 close = pytest.approx
@@ -26,7 +32,7 @@ def data(backend, num=300, seed=0, longest=10):
 
 def logits(bert, X):
     X = bert.d2l.to_tensors(X)
-    if hasattr(bert, "params"):
+    if bert.params is not None:
         return to_numpy(bert.net.apply(bert.params, *X))
     if bert.d2l.__name__.endswith("torch"):
         bert.net.eval()
@@ -34,7 +40,7 @@ def logits(bert, X):
 
 
 def one_step(bert, batches, lr=1e-3, epochs=1, **recipe):
-    return bert.fit(batches, None, None, epochs, lr, **recipe)
+    return bert.fine_tune(batches, None, None, epochs, lr, **recipe)
 
 
 @each_backend()
@@ -87,7 +93,7 @@ def test_an_epoch_agrees_between_backends(backend):
     logs, weights = [], []
     for name in ("torch", backend):
         bert = small_classifier(name)
-        logs.append(bert.fit(
+        logs.append(bert.fine_tune(
             PairBatches(data(name), 50), PairBatches(
                 data(name, 90, 1), 40, is_train=False),
             PairBatches(data(name, 80, 2), 40, is_train=False), 2, 1e-3,
@@ -135,7 +141,7 @@ def test_pairs_are_learned(backend):
     d2l = load_backend(backend)
     batches = PairBatches(d2l.SNLIBERTDataset(pairs, MAX_LEN, VOCAB), 32)
     bert = small_classifier(backend, noise=0.1, dropout=0.1)
-    log = bert.fit(batches, None, None, 10, 1e-2)
+    log = bert.fine_tune(batches, None, None, 10, 1e-2)
     assert log.loss[0] > 0.5 and log.loss[-1] < 0.3
     assert log.train_acc[-1] > 0.9 and len(log.loss) == 10
     assert LABELS[0] == answer(bert, "w2 w3 w4 w1", "w2 w3 w4")
@@ -143,9 +149,7 @@ def test_pairs_are_learned(backend):
 
 
 def answer(bert, premise, hypothesis):
-    state = ([bert.net, bert.params] if hasattr(bert, "params")
-             else [bert.net])
-    return bert.d2l.predict_snli(*state, VOCAB, premise, hypothesis)
+    return bert.d2l.predict_snli(*bert.parts, VOCAB, premise, hypothesis)
 
 
 class Once:
@@ -169,7 +173,7 @@ def test_dev_chooses_and_test_is_asked_once(backend, capsys):  # [3]
                                        is_train=False))) for seed in (1, 2))
     bert = small_classifier(backend)
     capsys.readouterr()
-    log = bert.fit(train, dev, test, 6, 0.03)
+    log = bert.fine_tune(train, dev, test, 6, 0.03)
     assert (dev.times, test.times) == (6, 1)
     assert log.kept == int(np.argmax(log.dev_acc)) and len(log.dev_acc) == 6
     y_hat, y = bert.predict(dev)
@@ -194,8 +198,8 @@ class Fading(Once):
 def test_the_weights_of_the_best_epoch_come_back(backend):  # [3]
     dev = Fading(list(PairBatches(data(backend, 60, 1), 25, is_train=False)))
     bert, once = small_classifier(backend), small_classifier(backend)
-    log = bert.fit(PairBatches(data(backend, 60), 20), dev, None, 3, 0.03)
-    once.fit(PairBatches(data(backend, 60), 20), None, None, 1, 0.03)
+    log = bert.fine_tune(PairBatches(data(backend, 60), 20), dev, None, 3, 0.03)
+    once.fine_tune(PairBatches(data(backend, 60), 20), None, None, 1, 0.03)
     assert log.kept == 0 and log.dev_acc[0] > 0 == max(log.dev_acc[1:])
     for name, array in once.export_params().items():
         np.testing.assert_array_equal(bert.export_params()[name], array)
@@ -323,7 +327,7 @@ def test_a_small_classifier_takes_over_a_bert():
         installed("torch")) else None
     if params is None:
         pytest.skip("torch is not installed")
-    from d2lbert.backends import make_classifier
+    from d2lbert.run.models import make_classifier
     bert = make_classifier("torch", V, pretrained=params, **SIZES)
     for name, array in bert.export_params().items():
         np.testing.assert_array_equal(array, params[name])

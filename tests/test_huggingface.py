@@ -11,15 +11,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from d2lbert import huggingface, modelhub
-from d2lbert.checkpoint import initial_params, load_params, save_params
+from d2lbert.checkpoints.params import initial_params, load_params, save_params
 from d2lbert.checks import CheckpointError
-from d2lbert.config import BertConfig
-from d2lbert.hub import DownloadError
-from d2lbert.huggingface import (
-    SHAPES, WEIGHTS, fit_checkpoint, num_labels, read_config, read_weights,
-    save_checkpoint_folder)
-from d2lbert.modelhub import find_checkpoint, load_checkpoint_folder
+from d2lbert.data.hub import DownloadError
+from d2lbert.original import find as modelhub, huggingface
+from d2lbert.original.config import BertConfig
+from d2lbert.original.find import find_checkpoint, load_checkpoint_folder
+from d2lbert.original.huggingface import (
+    SHAPES,
+    WEIGHTS,
+    fit_checkpoint,
+    num_labels,
+    read_config,
+    read_weights,
+    save_checkpoint_folder,
+)
 
 CONFIG = BertConfig(
     vocab_size=37, hidden_size=8, num_hidden_layers=2, num_attention_heads=2,
@@ -194,7 +200,7 @@ def test_labels_that_cannot_be(folder, values):
 
 @pytest.mark.parametrize("text, problem", [
     ("{", "is not JSON"), ("[" * 100_000, "is not JSON"),
-    ("\xff", "is not JSON"), ("[1]", "JSON list, not an object"),
+    ("\xff", "is not JSON"), ("[1]", "JSON list, not a dict"),
     ('{"model_type": "gpt2"}', r"config.json: .* model_type 'gpt2'")])
 def test_configurations_that_cannot_be(folder, text, problem):
     (folder / "config.json").write_text(text, encoding="latin-1")

@@ -10,11 +10,18 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from d2lbert import bundled, mininli, miniwiki
-from d2lbert.batches import corpus_vocab
-from d2lbert.corpora import load_corpus
-from d2lbert.mininli import (
-    COLUMNS, LABELS, SIZES, mini_nli, scenes, stated, write_mini_nli)
+from d2lbert.data.batches import corpus_vocab
+from d2lbert.data.corpora import load_corpus
+from d2lbert.data.mini import bundled, nli as mininli, wiki as miniwiki
+from d2lbert.data.mini.nli import (
+    COLUMNS,
+    LABELS,
+    SIZES,
+    mini_nli,
+    scenes,
+    stated,
+    write_mini_nli,
+)
 
 PRONOUNS = {name: he for he, names in miniwiki.grammar()["people"].items()
             for name in names.split("|")}

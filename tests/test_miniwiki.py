@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import pytest
 
-from d2lbert.miniwiki import (
+from d2lbert.data.mini.wiki import (
     grammar,
     homographs,
     mini_wiki,

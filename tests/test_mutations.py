@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from backends import installed
+from harness import installed
 
 ROOT = Path(__file__).parent.parent
 PADDING = "test_padding_changes_nothing"

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from backends import each_backend, installed
+from harness import each_backend, installed
 
-from d2lbert import hub
 from d2lbert.backends import load_backend
-from d2lbert.nli import PairBatches, SNLIBERTDataset, pairs_to_inputs
-from d2lbert.pretraining import RESERVED_TOKENS, get_tokens_and_segments
-from d2lbert.snli import LABELS, nli_folder, read_snli
-from d2lbert.vocab import Vocab
+from d2lbert.data import hub
+from d2lbert.data.pairs import PairBatches, SNLIBERTDataset, pairs_to_inputs
+from d2lbert.data.pretraining import RESERVED_TOKENS, get_tokens_and_segments
+from d2lbert.data.snli import LABELS, nli_folder, read_snli
+from d2lbert.data.vocab import Vocab
 
 HEAD = "gold_label\tsentence1_binary_parse\tsentence2_binary_parse\tmore"
 WORDS = [f"w{i}" for i in range(30)]
@@ -244,7 +244,7 @@ def test_same_seed_same_bytes_and_a_second_epoch_differs():
 
 
 def test_batches_are_no_longer_than_their_pairs(monkeypatch):
-    monkeypatch.setattr("d2lbert.batches.POOL", 4)
+    monkeypatch.setattr("d2lbert.data.batches.POOL", 4)
     data = SNLIBERTDataset(random_pairs(1000, 60), 128, VOCAB)
     cells = used = 0
     for (tokens, segments, valid_lens), _ in PairBatches(data, 50):

@@ -8,12 +8,13 @@ from functools import cache
 
 import numpy as np
 import pytest
-from backends import each_backend, installed, to_numpy
+from harness import each_backend, installed, to_numpy
 
-from d2lbert.backends import load_backend, load_original, make_original
-from d2lbert.checkpoint import initial_params
-from d2lbert.config import BertConfig, num_parameters
-from d2lbert.original import to_bert_batch
+from d2lbert.backends import load_backend
+from d2lbert.checkpoints.params import initial_params
+from d2lbert.original.config import BertConfig, num_parameters
+from d2lbert.original.outputs import to_bert_batch
+from d2lbert.run.models import load_original, make_original
 
 TOLERANCE = 1e-5
 SIZES = [  # the last one has as many heads as hidden units in a head

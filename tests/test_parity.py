@@ -10,13 +10,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 import reference
-from backends import (
-    SIZES, V, activations, each_backend, forward, installed,
-    losses_and_grads, make_batch, small_bert)
+from harness import (
+    SIZES,
+    V,
+    activations,
+    each_backend,
+    forward,
+    installed,
+    losses_and_grads,
+    make_batch,
+    small_bert,
+)
 
 from d2lbert.backends import BACKENDS
-from d2lbert.batches import trim
-from d2lbert.checkpoint import bert_shapes, load_params
+from d2lbert.checkpoints.d2l import bert_shapes
+from d2lbert.checkpoints.params import load_params
+from d2lbert.data.batches import trim
 
 DATA = Path(__file__).parent / "data"
 close = pytest.approx
@@ -179,12 +188,12 @@ def test_any_backend_reads_what_any_wrote(backend, tmp_path):
 
 
 def save(bert, path):
-    bert.d2l.save_checkpoint(getattr(bert, "params", bert.net), path)
+    bert.d2l.save_checkpoint(bert.holder, path)
 
 
 def load(bert, path):
     params = bert.d2l.load_checkpoint(bert.net, path)
-    if hasattr(bert, "params"):
+    if bert.params is not None:
         bert.params = params
 
 

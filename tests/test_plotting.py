@@ -11,8 +11,8 @@ import pytest
 from jupyter_client import KernelManager
 from jupyter_client.kernelspec import KernelSpecManager
 
-from d2lbert import plotting
-from d2lbert.plotting import Accumulator, Animator, Timer, progress
+from d2lbert.training import plotting
+from d2lbert.training.plotting import Accumulator, Animator, Timer, progress
 
 
 def test_timer(monkeypatch):
@@ -95,7 +95,7 @@ def test_without_xlim_rows_come_by_the_clock(capsys, monkeypatch):
 def test_a_terminal_needs_no_matplotlib_and_a_picture_no_window():
     code = """if True:
         import sys
-        from d2lbert.plotting import Animator
+        from d2lbert.training.plotting import Animator
         animator = Animator(xlim=(0, 2))
         animator.add(1, 1)
         assert "matplotlib" not in sys.modules
@@ -194,7 +194,7 @@ CELL = """
 import os
 {setting}
 import matplotlib.figure
-from d2lbert import plotting
+from d2lbert.training import plotting
 plotting.PAUSE = {pause}
 animator = plotting.Animator("step", xlim=(0, 1))
 for step in plotting.progress(range(100)):

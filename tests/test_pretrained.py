@@ -6,22 +6,37 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from backends import (
-    SIZES, V, each_backend, installed, small_bert, small_classifier)
+from harness import (
+    SIZES,
+    V,
+    each_backend,
+    installed,
+    small_bert,
+    small_classifier,
+)
 from test_parity import forward, load, make_batch, save
 from webserver import sha1, zipped
 
-from d2lbert import hub
-from d2lbert.backends import BACKENDS, load_backend, make_bert
-from d2lbert.batches import corpus_vocab
-from d2lbert.bert_mini.__main__ import RECIPE
-from d2lbert.checkpoint import (
-    bert_shapes, fit_params, initial_params, load_params, save_params)
+from d2lbert.backends import BACKENDS, load_backend
+from d2lbert.checkpoints.d2l import (
+    bert_shapes,
+    find_pretrained,
+    pretrained_sizes,
+    save_pretrained_model,
+)
+from d2lbert.checkpoints.params import (
+    fit_params,
+    initial_params,
+    load_params,
+    save_params,
+)
 from d2lbert.checks import CheckpointError
-from d2lbert.corpora import load_corpus
-from d2lbert.pretrained import (
-    find_pretrained, pretrained_sizes, save_pretrained)
-from d2lbert.vocab import Vocab
+from d2lbert.data import hub
+from d2lbert.data.batches import corpus_vocab
+from d2lbert.data.corpora import load_corpus
+from d2lbert.data.vocab import Vocab
+from d2lbert.run.bert_mini import RECIPE
+from d2lbert.run.models import make_bert
 
 DATA = Path(__file__).parent / "data"
 MINI = {"num_hiddens": 128, "ffn_num_hiddens": 256, "num_heads": 2,
@@ -156,7 +171,7 @@ def test_a_folder_of_ones_own(backend, tmp_path):
     vocab = Vocab([[f"w{i}" for i in range(V - 1)]])
     sizes = {k: v for k, v in SIZES.items() if k != "dropout"}
     params = small_bert(backend).export_params()
-    save_pretrained(tmp_path / "mine", params, vocab, **sizes)
+    save_pretrained_model(tmp_path / "mine", params, vocab, **sizes)
     _, read, own = pretrained(backend, str(tmp_path / "mine"), **sizes)
     assert_equal(own, params)
     assert read.idx_to_token == vocab.idx_to_token

@@ -3,11 +3,18 @@
 import numpy as np
 import pytest
 
-from d2lbert.batches import PretrainingBatches, bucketed, take, trim
-from d2lbert.pretraining import (
-    RESERVED_TOKENS, get_tokens_and_segments, index_sentences, join_pairs,
-    mask_tokens, next_sentence_pairs, ordinary_words, truncate_pairs)
-from d2lbert.vocab import Vocab
+from d2lbert.data.batches import PretrainingBatches, bucketed, take, trim
+from d2lbert.data.pretraining import (
+    RESERVED_TOKENS,
+    get_tokens_and_segments,
+    index_sentences,
+    join_pairs,
+    mask_tokens,
+    next_sentence_pairs,
+    ordinary_words,
+    truncate_pairs,
+)
+from d2lbert.data.vocab import Vocab
 
 WORDS = [f"w{i}" for i in range(60)]
 

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from d2lbert.probe import context_probe, nearest_sense
-from d2lbert.vocab import Vocab
+from d2lbert.data.mini.probe import context_probe, nearest_sense
+from d2lbert.data.vocab import Vocab
 
 VOCAB = Vocab(["crane"])
 EMBEDDING = np.ones((2, 3))
@@ -28,7 +28,7 @@ def at(tokens, vector):
 
 
 def test_a_model_that_knows_the_sense_is_always_right():
-    from d2lbert.miniwiki import sense_sentences
+    from d2lbert.data.mini.wiki import sense_sentences
     senses = {tuple(tokens): sense for seed in (101, 102)
               for tokens, sense in sense_sentences("crane", 60, seed)}
 

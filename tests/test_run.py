@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 import pytest
-from backends import installed
+from harness import installed
 
 from d2lbert.backends import load_backend
 from d2lbert.run import nli, pretraining
@@ -141,7 +141,7 @@ def test_mini_wiki_is_the_default_and_both_corpora_have_recipes():
 
 
 def test_importing_d2lbert_imports_no_framework():
-    code = ("import sys, d2lbert, d2lbert.batches, d2lbert.run.__main__; "
+    code = ("import sys, d2lbert, d2lbert.data.batches, d2lbert.run.__main__; "
             "print({'torch', 'mxnet', 'jax', 'flax'} & set(sys.modules))")
     done = subprocess.run([sys.executable, "-c", code], text=True,
                           capture_output=True)

@@ -8,11 +8,24 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from d2lbert import bundled, minisentiment, miniwiki
-from d2lbert.minisentiment import (
-    SIZES, clauses, grammar, mini_sentiment, write_mini_sentiment)
-from d2lbert.sentiment import (
-    SentimentBatches, load_data_sst2, read_sst2, sentiment_folder)
+from d2lbert.data.mini import (
+    bundled,
+    sentiment as minisentiment,
+    wiki as miniwiki,
+)
+from d2lbert.data.mini.sentiment import (
+    SIZES,
+    clauses,
+    grammar,
+    mini_sentiment,
+    write_mini_sentiment,
+)
+from d2lbert.data.sentiment import (
+    SentimentBatches,
+    load_data_sst2,
+    read_sst2,
+    sentiment_folder,
+)
 
 PRAISE, BLAME = (
     {word for table in grammar()["opinions"].values()
@@ -401,7 +414,7 @@ def test_long_sentences_are_cut_and_nonsense_is_an_error():
 @pytest.mark.usefixtures("empty_cache")
 def test_the_bundled_set_with_a_real_tokenizer():
     pytest.importorskip("tokenizers")
-    from d2lbert.tokenizer import BertTokenizer
+    from d2lbert.original.tokenizer import BertTokenizer
     sentences, _ = read_sst2(Path(sentiment_folder(), "train.tsv"))
     tokenizer = BertTokenizer.train(sentences, 800)
     train, dev, test = load_data_sst2(

@@ -11,12 +11,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from d2lbert.batches import PretrainingBatches
 from d2lbert.checks import CheckpointError
-from d2lbert.corpora import load_corpus
-from d2lbert.subwords import (
-    get_max_freq_pair, greedy_wordpiece, merge_symbols, segment_BPE)
-from d2lbert.tokenizer import SPECIAL_TOKENS, BertTokenizer
+from d2lbert.data.batches import PretrainingBatches
+from d2lbert.data.corpora import load_corpus
+from d2lbert.data.subwords import (
+    get_max_freq_pair,
+    greedy_wordpiece,
+    merge_symbols,
+    segment_BPE,
+)
+from d2lbert.original.tokenizer import SPECIAL_TOKENS, BertTokenizer
 
 REAL = Path(os.environ.get("D2LBERT_DATA", ""), "bert-base-uncased-vocab.txt")
 PIECES = [*SPECIAL_TOKENS, *"acehnr", "##a", "##e", "##n", "##r", "crane"]
@@ -452,7 +456,7 @@ def test_training_that_cannot_be(texts, message):
 
 
 def test_the_library_is_only_needed_where_it_is_used(monkeypatch):
-    code = ("import sys, d2lbert.tokenizer, d2lbert.subwords\n"
+    code = ("import sys, d2lbert.original.tokenizer, d2lbert.data.subwords\n"
             "heavy = {'tokenizers', 'transformers', 'torch', 'jax', 'mxnet'}"
             "\nassert not heavy & set(sys.modules)")
     subprocess.run([sys.executable, "-c", code], check=True)

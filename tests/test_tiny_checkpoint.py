@@ -9,13 +9,16 @@ import pytest
 import torch
 import transformers
 
-from d2lbert import tiny_checkpoint
-from d2lbert.batches import PretrainingBatches
-from d2lbert.miniwiki import mini_wiki
-from d2lbert.original import to_bert_batch
-from d2lbert.tiny_checkpoint import (
-    TOPICS, make_tiny_checkpoint, tiny_paragraphs)
-from d2lbert.tokenizer import BertTokenizer
+from d2lbert.data.batches import PretrainingBatches
+from d2lbert.data.mini.wiki import mini_wiki
+from d2lbert.original import tiny_checkpoint
+from d2lbert.original.outputs import to_bert_batch
+from d2lbert.original.tiny_checkpoint import (
+    TOPICS,
+    make_tiny_checkpoint,
+    tiny_paragraphs,
+)
+from d2lbert.original.tokenizer import BertTokenizer
 
 FILES = ["config.json", "model.safetensors", "tokenizer_config.json",
          "vocab.txt"]

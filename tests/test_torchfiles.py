@@ -17,8 +17,8 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
+from d2lbert.checkpoints.torchfiles import LEGACY_MAGIC, read_torch_file
 from d2lbert.checks import CheckpointError
-from d2lbert.torchfiles import LEGACY_MAGIC, read_torch_file
 
 DATA = Path(__file__).parent / "data"
 DTYPES = ("float32", "float64", "float16", "bfloat16", "int8", "int16",
@@ -117,7 +117,7 @@ def test_pytorch_is_not_needed():
     code = f"""
         import sys
         sys.modules["torch"] = None  # an import would fail
-        from d2lbert.torchfiles import read_torch_file
+        from d2lbert.checkpoints.torchfiles import read_torch_file
         for kind in ("zip", "legacy"):
             read_torch_file(rf"{DATA}/d2l_torch_{{kind}}.params")
         assert not any(m.startswith("torch.") for m in sys.modules)

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from d2lbert import training
-from d2lbert.batches import PretrainingBatches
-from d2lbert.pretraining import RESERVED_TOKENS
-from d2lbert.training import TrainingLog
-from d2lbert.vocab import Vocab
+from d2lbert.data.batches import PretrainingBatches
+from d2lbert.data.pretraining import RESERVED_TOKENS
+from d2lbert.data.vocab import Vocab
+from d2lbert.training import logs as training
+from d2lbert.training.logs import TrainingLog
 
 
 class Clock:

@@ -3,9 +3,12 @@
 import numpy as np
 import pytest
 
-from d2lbert.pretraining import (
-    RESERVED_TOKENS, get_tokens_and_segments, pad_inputs)
-from d2lbert.vocab import Vocab, tokenize
+from d2lbert.data.pretraining import (
+    RESERVED_TOKENS,
+    get_tokens_and_segments,
+    pad_inputs,
+)
+from d2lbert.data.vocab import Vocab, tokenize
 
 
 def test_unk_first_then_reserved_then_words_by_frequency():

@@ -7,7 +7,7 @@ from itertools import chain
 
 from d2lbert.book.check import file_problems
 from d2lbert.book.config import BookError, collect, load_book
-from d2lbert.book.run import execute, write
+from d2lbert.book.execute import execute, write
 from d2lbert.book.source import make_notebook
 
 

@@ -4,12 +4,7 @@ import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
-# How people call a backend, and the distributions its outputs depend on.
-BACKENDS = {
-    "torch": ("PyTorch", ("torch",)),
-    "mxnet": ("MXNet", ("mxnet",)),
-    "jax": ("JAX", ("jax", "flax", "optax")),
-}
+from d2lbert.backends import BACKENDS
 
 
 class BookError(Exception):

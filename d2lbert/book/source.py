@@ -11,7 +11,8 @@ from collections import Counter
 import jupytext
 from nbformat import v4
 
-from d2lbert.book.config import BACKENDS, BookError, collect
+from d2lbert.backends import BACKENDS
+from d2lbert.book.config import BookError, collect
 from d2lbert.book.include import find_source
 from d2lbert.book.stamp import make_stamp
 
@@ -68,7 +69,7 @@ def _banner(book, chapter, backend):
     text = (f"> This notebook is built. To change it, edit "
             f"[`notebooks/{chapter}.md`](../{chapter}.md) "
             f"and run `make build`.")
-    others = " and ".join(f"[{BACKENDS[b][0]}](../{b}/{chapter}.ipynb)"
+    others = " and ".join(f"[{BACKENDS[b].title}](../{b}/{chapter}.ipynb)"
                           for b in book.backends if b != backend)
     if others:
         text += f"\n> The same chapter in {others}."
@@ -112,7 +113,7 @@ def _fill(book, chapter, backend, cell):
         cell.source = "\n".join(collect(
             lambda line: _include(book, chapter, backend, line), lines))
     elif cell.cell_type == "markdown":
-        text = cell.source.replace("{Backend}", BACKENDS[backend][0])
+        text = cell.source.replace("{Backend}", BACKENDS[backend].title)
         collect(lambda link: _check_image(book, chapter, link[1]),
                 IMAGE.findall(text))
         # A notebook stands one folder deeper than its chapter.

@@ -10,7 +10,7 @@ import hashlib
 import json
 from importlib import metadata
 
-from d2lbert.book.config import BACKENDS
+from d2lbert.backends import BACKENDS
 
 
 def make_stamp(root, backend, cells):
@@ -23,7 +23,7 @@ def make_stamp(root, backend, cells):
                        for c in cells], sort_keys=True)
     return {"cells": _digest(text.encode()),
             "package": _package_digest(root / "d2lbert", backend),
-            "versions": _versions(BACKENDS[backend][1])}
+            "versions": _versions(BACKENDS[backend].distributions)}
 
 
 def _versions(distributions):
@@ -40,8 +40,8 @@ def _versions(distributions):
 def _package_digest(package, backend):
     """Of the shared modules, tables and model, and the backend's modules."""
     files = [*package.glob("*.py"), *package.glob("*.toml"),
-             *(package / "bert_mini").glob("*.json"),
-             *(package / "bert_mini").glob("*.params"),
+             *(package / "checkpoints" / "bert_mini").glob("*.json"),
+             *(package / "checkpoints" / "bert_mini").glob("*.params"),
              *(package / backend).glob("*.py")]
     parts = [f"{path.relative_to(package).as_posix()} "
              f"{_file_digest(path.suffix, path.read_bytes())}"

@@ -9,26 +9,70 @@ except ImportError as error:
                       "pip install 'd2lbert[jax]'") from error
 
 from d2lbert.jax.checkpoint import (
-    export_params, import_params, load_checkpoint, load_pretrained_model,
-    save_checkpoint)
+    export_params,
+    import_params,
+    load_checkpoint,
+    load_pretrained_model,
+    save_checkpoint,
+)
 from d2lbert.jax.data import (
-    SNLIBERTDataset, SNLIDataset, load_array, load_data_snli,
-    load_data_snli_bert, load_data_wiki, load_held_out_wiki, to_tensors)
+    SNLIBERTDataset,
+    SNLIDataset,
+    load_array,
+    load_data_snli,
+    load_data_snli_bert,
+    load_data_wiki,
+    load_held_out_wiki,
+    to_tensors,
+)
 from d2lbert.jax.finetune import (
-    BERTClassifier, accuracy, adam, classifier_params, classify,
-    encoder_like, evaluate_accuracy_gpu, predict, predict_snli,
-    train_batch_ch13, train_ch13)
-from d2lbert.jax.fitting import (
-    fit, infer, predict_classes)
+    BERTClassifier,
+    accuracy,
+    adam,
+    classifier_params,
+    classify,
+    encoder_like,
+    evaluate_accuracy_gpu,
+    predict,
+    predict_snli,
+    train_batch_ch13,
+    train_ch13,
+)
 from d2lbert.jax.model import (
-    AddNorm, BERTEncoder, BERTModel, MaskLM, MultiHeadAttention,
-    NextSentencePred, PositionWiseFFN, TransformerEncoderBlock)
-from d2lbert.jax.original import (
-    BertAttention, BertEmbeddings, BertEncoder, BertForPreTraining,
-    BertForSequenceClassification, BertIntermediate, BertLayer,
-    BertLMPredictionHead, BertModel, BertOutput, BertPooler,
-    BertPredictionHeadTransform, BertPreTrainingHeads, BertSelfAttention)
+    AddNorm,
+    BERTEncoder,
+    BERTModel,
+    MaskLM,
+    MultiHeadAttention,
+    NextSentencePred,
+    PositionWiseFFN,
+    TransformerEncoderBlock,
+)
+from d2lbert.jax.original.model import (
+    BertAttention,
+    BertEmbeddings,
+    BertEncoder,
+    BertForPreTraining,
+    BertForSequenceClassification,
+    BertIntermediate,
+    BertLayer,
+    BertLMPredictionHead,
+    BertModel,
+    BertOutput,
+    BertPooler,
+    BertPredictionHeadTransform,
+    BertPreTrainingHeads,
+    BertSelfAttention,
+)
+from d2lbert.jax.original.train import fit, infer, predict_classes
 from d2lbert.jax.train import (
-    _get_batch_loss_bert, cross_entropy, encode, evaluate_bert,
-    get_bert_encoding, train_bert, try_all_gpus, try_gpu)
+    _get_batch_loss_bert,
+    cross_entropy,
+    encode,
+    evaluate_bert,
+    get_bert_encoding,
+    train_bert,
+    try_all_gpus,
+    try_gpu,
+)
 from d2lbert.shared import *

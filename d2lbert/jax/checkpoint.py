@@ -6,10 +6,15 @@ import numpy as np
 from flax import linen as nn
 from flax.traverse_util import flatten_dict, unflatten_dict
 
-from d2lbert.checkpoint import (
-    FLAX_STEPS, fit_params, load_params, rename, save_params)
+from d2lbert.backends import JAX
+from d2lbert.checkpoints.d2l import pretrained_loader
+from d2lbert.checkpoints.params import (
+    fit_params,
+    load_params,
+    rename,
+    save_params,
+)
 from d2lbert.jax.model import BERTModel, init_params
-from d2lbert.pretrained import pretrained_loader
 
 
 def named_leaves(params):
@@ -19,7 +24,7 @@ def named_leaves(params):
         {name: (path in the Flax tree, leaf)}.
     """
     leaves = flatten_dict(params["params"], sep="/")
-    return {rename(path, FLAX_STEPS): (path, leaf)
+    return {rename(path, JAX.steps): (path, leaf)
             for path, leaf in leaves.items()}
 
 

@@ -4,8 +4,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from d2lbert import nli
-from d2lbert.batches import wiki_loaders
+from d2lbert.data import pairs
+from d2lbert.data.batches import wiki_loaders
 
 
 def to_tensors(batch):
@@ -22,17 +22,17 @@ def to_tensors(batch):
 load_data_wiki, load_held_out_wiki = wiki_loaders(to_tensors)
 
 
-class SNLIBERTDataset(nli.SNLIBERTDataset):
-    __doc__ = nli.SNLIBERTDataset.__doc__
+class SNLIBERTDataset(pairs.SNLIBERTDataset):
+    __doc__ = pairs.SNLIBERTDataset.__doc__
     as_tensors = staticmethod(to_tensors)
 
 
-class SNLIDataset(nli.SNLIDataset):
-    __doc__ = nli.SNLIDataset.__doc__
+class SNLIDataset(pairs.SNLIDataset):
+    __doc__ = pairs.SNLIDataset.__doc__
     as_tensors = staticmethod(to_tensors)
 
 
-load_data_snli, load_data_snli_bert = nli.snli_loaders(
+load_data_snli, load_data_snli_bert = pairs.snli_loaders(
     SNLIDataset, SNLIBERTDataset)
 
 

@@ -10,12 +10,11 @@ import optax
 from flax import linen as nn
 
 from d2lbert.checks import check_ids
-from d2lbert.jax.model import (
-    BERTEncoder, Dense, dropout_rngs, init_params)
+from d2lbert.data.pairs import pairs_to_inputs
+from d2lbert.data.snli import LABELS
+from d2lbert.jax.model import BERTEncoder, Dense, dropout_rngs, init_params
 from d2lbert.jax.train import check_unreduced, placements
-from d2lbert.nli import pairs_to_inputs
-from d2lbert.snli import LABELS
-from d2lbert.training import FineTuningLog, gather, rate_factor
+from d2lbert.training.logs import FineTuningLog, gather, rate_factor
 
 
 def encoder_like(bert):

@@ -8,12 +8,12 @@ import numpy as np
 import optax
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from d2lbert.batches import take
 from d2lbert.checks import check_ids, check_length
+from d2lbert.data.batches import take
+from d2lbert.data.pretraining import pad_inputs
 from d2lbert.jax.fast import fused_batch_loss, is_plain_cross_entropy
 from d2lbert.jax.model import BERTModel, dropout_rngs, init_params
-from d2lbert.pretraining import pad_inputs
-from d2lbert.training import TrainingLog, warmup_linear
+from d2lbert.training.logs import TrainingLog, warmup_linear
 
 
 def try_gpu(i=0):

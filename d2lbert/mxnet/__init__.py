@@ -8,27 +8,70 @@ from mxnet import npx as _npx  # noqa: E402
 
 _npx.set_np()
 
-from d2lbert.mxnet.checkpoint import (  # noqa: E402, F401
-    export_params, import_params, load_checkpoint, load_pretrained_model,
-    save_checkpoint)
-from d2lbert.mxnet.data import (  # noqa: E402, F401
-    SNLIBERTDataset, SNLIDataset, load_data_snli, load_data_snli_bert,
-    load_data_wiki, load_held_out_wiki, to_tensors)
-from d2lbert.mxnet.finetune import (  # noqa: E402, F401
-    BERTClassifier, accuracy, classify, evaluate_accuracy_gpus, predict,
-    predict_snli, split_batch, split_batch_multi_inputs, train_batch_ch13,
-    train_ch13)
-from d2lbert.mxnet.fitting import (  # noqa: E402, F401
-    adamw, fit, infer, predict_classes)
-from d2lbert.mxnet.model import (  # noqa: E402, F401
-    AddNorm, BERTEncoder, BERTModel, MaskLM, MultiHeadAttention,
-    NextSentencePred, PositionWiseFFN, TransformerEncoderBlock)
-from d2lbert.mxnet.original import (  # noqa: E402, F401
-    BertAttention, BertEmbeddings, BertEncoder, BertForPreTraining,
-    BertForSequenceClassification, BertIntermediate, BertLayer,
-    BertLMPredictionHead, BertModel, BertOutput, BertPooler,
-    BertPredictionHeadTransform, BertPreTrainingHeads, BertSelfAttention)
-from d2lbert.mxnet.train import (  # noqa: E402, F401
-    _get_batch_loss_bert, adam, cross_entropy, encode, evaluate_bert,
-    get_bert_encoding, train_bert, try_all_gpus, try_gpu)
-from d2lbert.shared import *  # noqa: E402, F403
+from d2lbert.mxnet.checkpoint import (  # noqa: E402
+    export_params,
+    import_params,
+    load_checkpoint,
+    load_pretrained_model,
+    save_checkpoint,
+)
+from d2lbert.mxnet.data import (  # noqa: E402
+    SNLIBERTDataset,
+    SNLIDataset,
+    load_data_snli,
+    load_data_snli_bert,
+    load_data_wiki,
+    load_held_out_wiki,
+    to_tensors,
+)
+from d2lbert.mxnet.finetune import (  # noqa: E402
+    BERTClassifier,
+    accuracy,
+    classify,
+    evaluate_accuracy_gpus,
+    predict,
+    predict_snli,
+    split_batch,
+    split_batch_multi_inputs,
+    train_batch_ch13,
+    train_ch13,
+)
+from d2lbert.mxnet.model import (  # noqa: E402
+    AddNorm,
+    BERTEncoder,
+    BERTModel,
+    MaskLM,
+    MultiHeadAttention,
+    NextSentencePred,
+    PositionWiseFFN,
+    TransformerEncoderBlock,
+)
+from d2lbert.mxnet.original.model import (  # noqa: E402
+    BertAttention,
+    BertEmbeddings,
+    BertEncoder,
+    BertForPreTraining,
+    BertForSequenceClassification,
+    BertIntermediate,
+    BertLayer,
+    BertLMPredictionHead,
+    BertModel,
+    BertOutput,
+    BertPooler,
+    BertPredictionHeadTransform,
+    BertPreTrainingHeads,
+    BertSelfAttention,
+)
+from d2lbert.mxnet.original.train import adamw, fit, infer, predict_classes  # noqa: E402
+from d2lbert.mxnet.train import (  # noqa: E402
+    _get_batch_loss_bert,
+    adam,
+    cross_entropy,
+    encode,
+    evaluate_bert,
+    get_bert_encoding,
+    train_bert,
+    try_all_gpus,
+    try_gpu,
+)
+from d2lbert.shared import *  # noqa: E402

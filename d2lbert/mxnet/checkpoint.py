@@ -4,18 +4,23 @@ from pathlib import Path
 
 from mxnet import MXNetError, np, npx
 
-from d2lbert.checkpoint import (
-    GLUON_STEPS, fit_params, load_params, rename, save_params)
+from d2lbert.backends import MXNET
+from d2lbert.checkpoints.d2l import pretrained_loader
+from d2lbert.checkpoints.params import (
+    fit_params,
+    load_params,
+    rename,
+    save_params,
+)
 from d2lbert.checks import CheckpointError
 from d2lbert.mxnet.model import BERTModel
-from d2lbert.pretrained import pretrained_loader
 
 GLUON_MAGIC = (0x112).to_bytes(8, "little")  # of `save_parameters`' files
 
 
 def named_parameters(net):
     """The Gluon parameters of a net by their shared names."""
-    return {rename(name, GLUON_STEPS): parameter for name, parameter
+    return {rename(name, MXNET.steps): parameter for name, parameter
             in net._collect_params_with_prefix().items()}
 
 
@@ -85,7 +90,7 @@ def load_gluon(path):
         raise CheckpointError(
             f"{path} is not a whole file of save_parameters "
             f"({str(error).splitlines()[-1]}): write it again") from error
-    return {rename(name, GLUON_STEPS): array.asnumpy()
+    return {rename(name, MXNET.steps): array.asnumpy()
             for name, array in arrays.items()}
 
 

@@ -6,12 +6,12 @@ import numpy
 from mxnet import autograd, np, npx
 from mxnet.gluon import nn
 
+from d2lbert.data.pairs import pairs_to_inputs
+from d2lbert.data.snli import LABELS
 from d2lbert.mxnet.checkpoint import is_initialized
 from d2lbert.mxnet.model import Dense
 from d2lbert.mxnet.train import devices_of, shard
-from d2lbert.nli import pairs_to_inputs
-from d2lbert.snli import LABELS
-from d2lbert.training import FineTuningLog, gather, rate_factor
+from d2lbert.training.logs import FineTuningLog, gather, rate_factor
 
 
 class BERTClassifier(nn.Block):

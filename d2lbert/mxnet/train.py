@@ -7,12 +7,12 @@ from mxnet import autograd, context, cpu, gpu, np, optimizer
 from mxnet.gluon import Trainer
 from mxnet.gluon.loss import SoftmaxCELoss
 
-from d2lbert.batches import take
+from d2lbert.data.batches import take
+from d2lbert.data.pretraining import pad_inputs
 from d2lbert.mxnet.checkpoint import is_initialized
 from d2lbert.mxnet.fast import fused_batch_loss, is_plain_cross_entropy
 from d2lbert.mxnet.model import BERTModel
-from d2lbert.pretraining import pad_inputs
-from d2lbert.training import TrainingLog, warmup_linear
+from d2lbert.training.logs import TrainingLog, warmup_linear
 
 
 def try_gpu(i=0):

@@ -7,12 +7,12 @@ as JSON, the weights, the curves as a picture.
 
 import argparse
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
 
 from d2lbert.backends import BACKENDS, load_backend
+from d2lbert.files import read_json, write_whole
 from d2lbert.run import nli, pretraining, sentiment
 
 CHAPTERS = {"bert-pretraining": pretraining, "nli-bert": nli,
@@ -40,7 +40,7 @@ def run(args):
             command += ["--steps", str(args.steps)]
         subprocess.run(command, check=True)
         if file.exists():
-            results.append(json.loads(file.read_text()))
+            results.append(read_json(file, dict))
     return results
 
 
@@ -49,14 +49,13 @@ def work(backend, args):
     try:
         load_backend(backend)
     except ImportError as error:
-        print(f"{BACKENDS[backend]} is left out: {error}", file=sys.stderr)
+        print(f"{BACKENDS[backend].title} is left out: {error}",
+              file=sys.stderr)
         return
     chapter = CHAPTERS[args.chapter]
-    print(f"{BACKENDS[backend]}: {chapter.describe(args)}", flush=True)
+    print(f"{BACKENDS[backend].title}: {chapter.describe(args)}", flush=True)
     result = chapter.work(backend, args, args.results / backend)
-    draft = args.results / f"{backend}.json.part"
-    draft.write_text(json.dumps(result))
-    os.replace(draft, args.results / f"{backend}.json")
+    write_whole(args.results / f"{backend}.json", json.dumps(result))
 
 
 def arguments(argv=None):

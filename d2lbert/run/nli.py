@@ -2,12 +2,17 @@
 
 from dataclasses import asdict, dataclass
 
-from d2lbert.backends import BACKENDS, load_backend, make_classifier
-from d2lbert.checkpoint import bert_shapes, fit_params, load_params
-from d2lbert.plotting import Animator
-from d2lbert.pretrained import find_pretrained, pretrained_sizes
+from d2lbert.backends import BACKENDS, load_backend
+from d2lbert.checkpoints.d2l import (
+    bert_shapes,
+    find_pretrained,
+    pretrained_sizes,
+)
+from d2lbert.checkpoints.params import fit_params, load_params
+from d2lbert.data.snli import nli_folder, read_snli
+from d2lbert.run.models import make_classifier
 from d2lbert.run.report import markdown_table
-from d2lbert.snli import nli_folder, read_snli
+from d2lbert.training.plotting import Animator
 
 CORPUS, MODEL = "mini-nli", "bert.mini"
 COLUMNS = ("backend", "start", "loss", "train acc", "dev acc", "test acc",
@@ -64,14 +69,14 @@ def work(backend, args, folder):
 
 
 def fine_tune(backend, bert, vocab, max_len, args, recipe):
-    """Train a `Classifier` by a recipe; a dict of plain numbers."""
+    """Train a classifier by a recipe; a dict of plain numbers."""
     d2l = load_backend(backend)
     iters = d2l.load_data_snli_bert(
         recipe.batch_size, max_len, vocab, args.corpus)
     num_epochs = recipe.num_epochs
     if args.steps:
         num_epochs = max(1, round(args.steps / len(iters[0])))
-    log = bert.fit(*iters, num_epochs, recipe.lr, warmup=recipe.warmup)
+    log = bert.fine_tune(*iters, num_epochs, recipe.lr, warmup=recipe.warmup)
     return {"loss": log.loss, "train_acc": log.train_acc,
             "dev_acc": log.dev_acc, "kept": log.kept,
             "test_acc": log.test_acc, "points": log.points,
@@ -87,7 +92,7 @@ def table(results):
 
 def _row(backend, start, r):
     kept = r["kept"]
-    return [BACKENDS[backend], start, f"{r['loss'][kept]:.3f}",
+    return [BACKENDS[backend].title, start, f"{r['loss'][kept]:.3f}",
             f"{r['train_acc'][kept]:.3f}", f"{r['dev_acc'][kept]:.3f}",
             f"{r['test_acc']:.3f}", f"{r['examples_per_sec']:.0f}",
             f"{r['seconds'] + r['warmup_seconds']:.0f}",
@@ -104,7 +109,7 @@ def draw(results, path):
     """Accuracy on dev over the epochs, both starts of every backend."""
     plot = Animator(xlabel="epoch", ylabel="accuracy on dev",
                     figsize=(5, 3), fmts=[":", "-"] * len(results),
-                    legend=[f"{BACKENDS[r['backend']]}, {start}"
+                    legend=[f"{BACKENDS[r['backend']].title}, {start}"
                             for r in results for start in STARTS])
     for r in results:
         for start in STARTS:

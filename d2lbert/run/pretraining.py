@@ -2,14 +2,15 @@
 
 from dataclasses import asdict, dataclass, replace
 
-from d2lbert.backends import BACKENDS, load_backend, make_bert
-from d2lbert.corpora import load_corpus
-from d2lbert.plotting import Animator
-from d2lbert.pretrained import save_pretrained
-from d2lbert.probe import context_probe
+from d2lbert.backends import BACKENDS, load_backend
+from d2lbert.checkpoints.d2l import save_pretrained_model
+from d2lbert.data.corpora import load_corpus
+from d2lbert.data.mini.probe import context_probe
+from d2lbert.data.vocab import unigram_entropy
+from d2lbert.run.models import make_bert
 from d2lbert.run.report import markdown_table, thinned
-from d2lbert.training import last_tenth
-from d2lbert.vocab import unigram_entropy
+from d2lbert.training.logs import last_tenth
+from d2lbert.training.plotting import Animator
 
 CORPUS, MODEL = "mini-wiki", "random weights"
 COLUMNS = ("backend", "masked-LM loss", "held out", "NSP loss", "NSP acc.",
@@ -87,7 +88,7 @@ def pretrain(backend, corpus, recipe, folder, seed=0):
                      warmup=recipe.warmup)
     mlm, nsp, accuracy = bert.evaluate(held_out)
     params = bert.export_params()
-    save_pretrained(folder, params, vocab, **recipe.sizes)
+    save_pretrained_model(folder, params, vocab, **recipe.sizes)
     result = {
         "backend": backend, "corpus": str(corpus), "recipe": asdict(recipe),
         "vocab_size": len(vocab), "unigram_entropy": unigram_entropy(vocab),
@@ -112,7 +113,7 @@ def _row(r):
     def share(key):
         return f"{r[key]:.2f}" if key in r else "–"
 
-    return [BACKENDS[r["backend"]],
+    return [BACKENDS[r["backend"]].title,
             f"{r['mlm'][0]:.2f} → {last_tenth(r['mlm']):.2f}",
             f"{r['held_out_mlm']:.2f}", f"{r['held_out_nsp']:.3f}",
             f"{r['held_out_accuracy']:.3f}", share("probe"), share("static"),
@@ -131,7 +132,7 @@ def draw(results, path):
     """Both losses of every backend over the steps, as a PNG picture."""
     plot = Animator(xlabel="step", ylabel="loss (nats)", ncols=2,
                     figsize=(8, 3), fmts=["-", "-", "--", "--", ":", ":"],
-                    legend=[f"{BACKENDS[r['backend']]}, {task}"
+                    legend=[f"{BACKENDS[r['backend']].title}, {task}"
                             for r in results
                             for task in ("masked LM", "next sentence")])
     for r in results:

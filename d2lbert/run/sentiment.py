@@ -2,16 +2,17 @@
 
 from dataclasses import asdict, dataclass
 
-from d2lbert.backends import BACKENDS, load_original, make_original
-from d2lbert.config import BertConfig
-from d2lbert.corpora import load_corpus
-from d2lbert.huggingface import read_config
-from d2lbert.modelhub import find_checkpoint
-from d2lbert.plotting import Animator
+from d2lbert.backends import BACKENDS
+from d2lbert.data.corpora import load_corpus
+from d2lbert.data.sentiment import load_data_sst2, read_sst2, sentiment_folder
+from d2lbert.original.config import BertConfig
+from d2lbert.original.find import find_checkpoint
+from d2lbert.original.huggingface import read_config
+from d2lbert.original.tokenizer import BertTokenizer
+from d2lbert.run.models import load_original, make_original
 from d2lbert.run.report import markdown_table, thinned
-from d2lbert.sentiment import load_data_sst2, read_sst2, sentiment_folder
-from d2lbert.tokenizer import BertTokenizer
-from d2lbert.training import last_tenth
+from d2lbert.training.logs import last_tenth
+from d2lbert.training.plotting import Animator
 
 CORPUS, MODEL = "mini-sentiment", "random weights"
 CLASSIFIER = "BertForSequenceClassification"
@@ -107,8 +108,9 @@ def table(results):
 def _row(r):
     shares = ["–" if r[name] is None else f"{r[name]:.3f}"
               for name in ("train_acc", "dev_acc", "test_acc")]
-    return [BACKENDS[r["backend"]], r["start"], f"{last_tenth(r['loss']):.3f}",
-            *shares, f"{r['examples_per_sec']:.0f}", f"{r['seconds']:.0f}",
+    return [BACKENDS[r["backend"]].title, r["start"],
+            f"{last_tenth(r['loss']):.3f}", *shares,
+            f"{r['examples_per_sec']:.0f}", f"{r['seconds']:.0f}",
             f"notebooks/{r['backend']}/bert-from-scratch.ipynb"]
 
 
@@ -121,7 +123,7 @@ def remarks(results):
 def draw(results, path):
     """The loss of every backend over the steps."""
     plot = Animator(xlabel="step", ylabel="loss", figsize=(5, 3),
-                    legend=[BACKENDS[r["backend"]] for r in results])
+                    legend=[BACKENDS[r["backend"]].title for r in results])
     for r in results:
         losses = thinned(r["loss"])
         every = len(r["loss"]) / len(losses)

@@ -8,24 +8,66 @@ except ImportError as error:
 
 from d2lbert.shared import *
 from d2lbert.torch.checkpoint import (
-    export_params, import_params, load_checkpoint, load_pretrained_model,
-    save_checkpoint)
+    export_params,
+    import_params,
+    load_checkpoint,
+    load_pretrained_model,
+    save_checkpoint,
+)
 from d2lbert.torch.data import (
-    SNLIBERTDataset, SNLIDataset, load_data_snli, load_data_snli_bert,
-    load_data_wiki, load_held_out_wiki, to_tensors)
+    SNLIBERTDataset,
+    SNLIDataset,
+    load_data_snli,
+    load_data_snli_bert,
+    load_data_wiki,
+    load_held_out_wiki,
+    to_tensors,
+)
 from d2lbert.torch.finetune import (
-    BERTClassifier, accuracy, classify, evaluate_accuracy_gpu, predict,
-    predict_snli, train_batch_ch13, train_ch13)
-from d2lbert.torch.fitting import (
-    adamw, fit, infer, predict_classes)
+    BERTClassifier,
+    accuracy,
+    classify,
+    evaluate_accuracy_gpu,
+    predict,
+    predict_snli,
+    train_batch_ch13,
+    train_ch13,
+)
 from d2lbert.torch.model import (
-    AddNorm, BERTEncoder, BERTModel, MaskLM, MultiHeadAttention,
-    NextSentencePred, PositionWiseFFN, TransformerEncoderBlock)
-from d2lbert.torch.original import (
-    BertAttention, BertEmbeddings, BertEncoder, BertForPreTraining,
-    BertForSequenceClassification, BertIntermediate, BertLayer,
-    BertLMPredictionHead, BertModel, BertOutput, BertPooler,
-    BertPredictionHeadTransform, BertPreTrainingHeads, BertSelfAttention)
+    AddNorm,
+    BERTEncoder,
+    BERTModel,
+    MaskLM,
+    MultiHeadAttention,
+    NextSentencePred,
+    PositionWiseFFN,
+    TransformerEncoderBlock,
+)
+from d2lbert.torch.original.model import (
+    BertAttention,
+    BertEmbeddings,
+    BertEncoder,
+    BertForPreTraining,
+    BertForSequenceClassification,
+    BertIntermediate,
+    BertLayer,
+    BertLMPredictionHead,
+    BertModel,
+    BertOutput,
+    BertPooler,
+    BertPredictionHeadTransform,
+    BertPreTrainingHeads,
+    BertSelfAttention,
+)
+from d2lbert.torch.original.train import adamw, fit, infer, predict_classes
 from d2lbert.torch.train import (
-    _get_batch_loss_bert, adam, cross_entropy, encode, evaluate_bert,
-    get_bert_encoding, train_bert, try_all_gpus, try_gpu)
+    _get_batch_loss_bert,
+    adam,
+    cross_entropy,
+    encode,
+    evaluate_bert,
+    get_bert_encoding,
+    train_bert,
+    try_all_gpus,
+    try_gpu,
+)

@@ -2,8 +2,8 @@
 
 import torch
 
-from d2lbert.checkpoint import fit_params, load_params, save_params
-from d2lbert.pretrained import pretrained_loader
+from d2lbert.checkpoints.d2l import pretrained_loader
+from d2lbert.checkpoints.params import fit_params, load_params, save_params
 from d2lbert.torch.model import BERTModel
 
 

@@ -7,11 +7,11 @@ import numpy as np
 import torch
 from torch import nn
 
-from d2lbert.nli import pairs_to_inputs
+from d2lbert.data.pairs import pairs_to_inputs
+from d2lbert.data.snli import LABELS
 from d2lbert.torch.model import init_weights
 from d2lbert.torch.train import evaluation, unreduced
-from d2lbert.snli import LABELS
-from d2lbert.training import FineTuningLog, gather, rate_factor
+from d2lbert.training.logs import FineTuningLog, gather, rate_factor
 
 
 class BERTClassifier(nn.Module):

@@ -8,11 +8,11 @@ import numpy as np
 import torch
 from torch import nn
 
-from d2lbert.batches import take
-from d2lbert.pretraining import pad_inputs
+from d2lbert.data.batches import take
+from d2lbert.data.pretraining import pad_inputs
 from d2lbert.torch.fast import fused_batch_loss, is_plain_cross_entropy
 from d2lbert.torch.model import BERTModel
-from d2lbert.training import TrainingLog, warmup_linear
+from d2lbert.training.logs import TrainingLog, warmup_linear
 
 
 def try_gpu(i=0):

@@ -1,0 +1,208 @@
+"""Pretraining examples in batches: shuffled, bucketed by length, seeded.
+
+A batch is a 7-tuple as in d2l 15.9: tokens_X (B, L), segments_X (B, L),
+valid_lens_x (B,), pred_positions_X (B, P), mlm_weights_X (B, P),
+mlm_Y (B, P), nsp_y (B,). Batches are made here, in NumPy, once for all
+backends: the same seed gives each of them the same bytes in the same order.
+"""
+
+import os
+from itertools import chain, islice, repeat
+
+import numpy as np
+
+from d2lbert.data.corpora import load_corpus
+from d2lbert.data.pretraining import (
+    MASK_RATE,
+    RESERVED_TOKENS,
+    index_sentences,
+    join_pairs,
+    mask_tokens,
+    next_sentence_pairs,
+    ordinary_words,
+    truncate_pairs,
+)
+from d2lbert.data.vocab import Vocab
+
+MIN_FREQ = 5  # d2l 15.9.2: rarer words become <unk>
+POOL = 64     # batches that are sorted by length together
+
+
+class PretrainingBatches:
+    """The batches of a corpus; iterating again gives a new epoch.
+
+    Every epoch draws its own false next sentences, order and masks, from
+    the seed and the epoch's number alone.
+
+    Args:
+        paragraphs: list of paragraphs, lists of sentences (lists of tokens).
+        vocab: a `Vocab` with the reserved tokens.
+        batch_size: examples a batch. In training, a last, smaller batch is
+            left out: it would mean another shape to compile for.
+        max_len: L, the length to which examples are cut or padded.
+        seed: any non-negative integer.
+        is_train: False keeps the smaller last batch and gives the same
+            epoch each time, for evaluation.
+        as_tensors: turns the NumPy 7-tuple into a backend's tensors.
+
+    Raises:
+        ValueError: for a corpus without pairs or a max_len without room for
+            two sentences.
+    """
+
+    def __init__(self, paragraphs, vocab, batch_size, max_len, seed=0,
+                 is_train=True, as_tensors=tuple):
+        if batch_size < 1:
+            raise ValueError(f"batch_size is {batch_size}, not 1 or more")
+        self.sentences = index_sentences(paragraphs, vocab)
+        truncate_pairs(1, 1, max_len)  # complain now, not at the first batch
+        self.words = ordinary_words(vocab)
+        self.vocab, self.batch_size, self.max_len = vocab, batch_size, max_len
+        self.seed, self.epoch = seed, 0
+        self.is_train, self.as_tensors = is_train, as_tensors
+
+    @property
+    def num_examples(self):
+        """Sentence pairs an epoch."""
+        s = self.sentences
+        return len(s.start) - len(np.unique(s.first))
+
+    def __len__(self):
+        whole, rest = divmod(self.num_examples, self.batch_size)
+        return whole + (rest > 0 and (whole == 0 or not self.is_train))
+
+    def __iter__(self):
+        """An epoch of batches, padded to max_len."""
+        return map(self.as_tensors, self._next_epoch())
+
+    def trimmed(self):
+        """An epoch of the same batches without the padding none needs."""
+        return map(self.as_tensors, map(trim, self._next_epoch()))
+
+    def _next_epoch(self):
+        rng = np.random.default_rng([self.seed, self.epoch])
+        self.epoch += self.is_train
+        pairs = next_sentence_pairs(self.sentences, rng)
+        for rows in self._order(*pairs[:2], rng):
+            yield self._batch(*(column[rows] for column in pairs), rng)
+
+    def _order(self, a, b, rng):
+        length = self.sentences.length
+        lengths = sum(truncate_pairs(length[a], length[b], self.max_len))
+        order = bucketed(lengths, self.batch_size, rng)
+        return order[:len(self)]
+
+    def _batch(self, a, b, is_next, rng):
+        tokens, segments, valid_lens = join_pairs(
+            self.sentences, a, b, self.max_len, self.vocab)
+        tokens, positions, weights, labels = mask_tokens(
+            tokens, valid_lens, self.vocab, self.words, rng)
+        return (tokens, segments, valid_lens, positions, weights, labels,
+                is_next.astype(np.int32))
+
+
+def bucketed(lengths, batch_size, rng):
+    """Shuffle examples into batches of similar length.
+
+    The examples are shuffled and those that do not fill a batch are put
+    aside, whatever their length. The others are sorted by length in pools of
+    POOL batches, and the batches are shuffled; the smaller one comes last.
+
+    Returns:
+        A list of index arrays; together they name each example once.
+    """
+    order = rng.permutation(len(lengths))
+    whole = len(order) - len(order) % batch_size
+    order, rest = order[:whole], order[whole:]
+    pools = np.array_split(order, range(POOL * batch_size, whole,
+                                        POOL * batch_size))
+    order = np.concatenate(
+        [pool[np.argsort(lengths[pool], kind="stable")] for pool in pools])
+    batches = rng.permutation(order.reshape(-1, batch_size))
+    return [*batches, *([rest] if len(rest) else [])]
+
+
+def trim(batch):
+    """Drop the columns of a NumPy batch that no example needs.
+
+    The number of columns is rounded up to a quarter, half, three quarters or
+    all of them, so that a compiler sees few shapes. Encodings of valid tokens
+    and both losses are unchanged.
+    """
+    tokens, segments, valid_lens, positions, weights, labels, nsp_y = batch
+    quarter = -(-tokens.shape[1] // 4)
+    length = min(-(-valid_lens.max() // quarter) * quarter, tokens.shape[1])
+    slots = max(1, min(round(MASK_RATE * length), positions.shape[1]))
+    return (tokens[:, :length], segments[:, :length], valid_lens,
+            positions[:, :slots], weights[:, :slots], labels[:, :slots],
+            nsp_y)
+
+
+def take(train_iter, num_steps):
+    """The first num_steps batches, epoch after epoch.
+
+    Batches come trimmed where the iterator can do that.
+
+    Raises:
+        ValueError: if the iterator is empty.
+    """
+    epoch = getattr(train_iter, "trimmed", train_iter.__iter__)
+    batches = chain.from_iterable(map(_not_empty, (
+        start() for start in repeat(epoch))))
+    return islice(batches, num_steps)
+
+
+def _not_empty(batches):
+    batch = None
+    for batch in batches:
+        yield batch
+    if batch is None:
+        raise ValueError("the training iterator gives no batch")
+
+
+def corpus_vocab(corpus):
+    """The vocabulary of a corpus: words seen five times, reserved tokens."""
+    sentences = [s for paragraph in corpus.train for s in paragraph]
+    return Vocab(sentences, MIN_FREQ, RESERVED_TOKENS)
+
+
+def wiki_loaders(to_tensors):
+    """Make a backend's `load_data_wiki` and `load_held_out_wiki`.
+
+    Args:
+        to_tensors: turns a NumPy 7-tuple into the backend's tensors.
+    """
+    def load_data_wiki(batch_size, max_len, corpus="wikitext-2", seed=0):
+        """Load a corpus for pretraining (d2l 15.9.3).
+
+        Args:
+            corpus: 'wikitext-2', 'mini-wiki' (bundled) or a path to a text
+                with a paragraph a line (`load_corpus`).
+            seed: fixes pairs, masks and order, epoch by epoch.
+
+        Returns:
+            train_iter, an iterable of 7-tuples of tensors (see
+            `d2lbert.data.batches`), and the vocabulary.
+        """
+        corpus = load_corpus(corpus)
+        vocab = corpus_vocab(corpus)
+        return PretrainingBatches(
+            corpus.train, vocab, batch_size, max_len, seed,
+            as_tensors=to_tensors), vocab
+
+    def load_held_out_wiki(batch_size, max_len, corpus="wikitext-2", seed=0):
+        """The held-out paragraphs of a corpus, the same epoch each time.
+
+        Numbered with the vocabulary of `load_data_wiki`.
+        """
+        corpus = load_corpus(corpus)
+        return PretrainingBatches(
+            corpus.held_out, corpus_vocab(corpus), batch_size, max_len, seed,
+            is_train=False, as_tensors=to_tensors)
+
+    return load_data_wiki, load_held_out_wiki
+
+
+def get_dataloader_workers():
+    """How many processes d2l's programs read data with: all cores but one."""
+    return max(1, (os.cpu_count() or 1) - 1)

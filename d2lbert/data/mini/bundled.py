@@ -1,0 +1,64 @@
+"""Data sets that a grammar writes, as folders of text files in the cache."""
+
+import tomllib
+from collections.abc import Callable, Iterable, Sequence
+from hashlib import sha1
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from d2lbert.data import hub
+from d2lbert.files import draft_of
+
+HERE = resources.files(__package__)
+
+
+def read_grammar(name: str) -> dict[str, Any]:
+    """The tables of a grammar, a .toml in this folder."""
+    return tomllib.loads(HERE.joinpath(name).read_text(encoding="utf-8"))
+
+
+def bundled_folder(name: str, sources: Sequence[str],
+                   write: Callable[[Path], None]) -> Path:
+    """A folder in the cache, under a name that the grammar decides.
+
+    Args:
+        name: of the data set.
+        sources: the files here that decide its contents.
+        write: (folder) -> None, called each time.
+    """
+    digest = sha1(b"".join(HERE.joinpath(source).read_bytes()
+                           for source in sources)).hexdigest()
+    folder = hub.cache_dir() / f"{name}-{digest[:12]}"
+    write(folder)
+    return folder
+
+
+def write_files(folder: str | Path, names: Sequence[str],
+                make_texts: Callable[[], Iterable[str]]) -> None:
+    """Write text files into a new folder, all of them or none.
+
+    A folder that has them all is left as it is.
+
+    Args:
+        names: of the files; make_texts: () -> their texts, in that order.
+
+    Raises:
+        OSError: if there is a folder with something else in it.
+    """
+    folder = Path(folder)
+    if _has_all(folder, names):
+        return
+    try:
+        with draft_of(folder) as draft:
+            draft.mkdir()
+            for name, text in zip(names, make_texts()):
+                Path(draft, name).write_text(
+                    text, encoding="utf-8", newline="\n")
+    except OSError:
+        if not _has_all(folder, names):  # or else another was quicker
+            raise
+
+
+def _has_all(folder: Path, names: Sequence[str]) -> bool:
+    return all(Path(folder, name).is_file() for name in names)

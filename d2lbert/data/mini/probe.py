@@ -1,0 +1,92 @@
+"""Does the vector of a word depend on its context? Measured, not asserted.
+
+A homograph such as crane (a bird, a machine) is encoded in many sentences
+whose sense the grammar of mini-wiki knows. On other sentences, held out, we
+count how often the word's vector is nearer to the right sense than to the
+wrong one: whether the nearest of the known vectors has the same sense. A
+static embedding gives the word the same vector everywhere and can only guess.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from d2lbert.data.mini.wiki import sense_sentences
+
+
+@dataclass(frozen=True)
+class Probe:
+    """Shares of held-out sentences, 0.5 being chance.
+
+    Attributes:
+        contextual: share right with the encoder's vectors.
+        static: share right with the token embedding alone.
+        vectors: (N, H) encoder's vectors of the held-out sentences.
+        senses: list of N senses.
+    """
+    contextual: float
+    static: float
+    vectors: np.ndarray
+    senses: list
+
+
+def nearest_sense(known, known_senses, vectors):
+    """The sense of the known vector that has the highest cosine with each.
+
+    Args:
+        known: (M, H) vectors of known_senses, a list of M names.
+        vectors: (N, H).
+
+    Returns:
+        A list of N senses; ties go to the first of the known.
+    """
+    cosines = (unit(vectors) @ unit(known).T).round(6)  # equal ones tie
+    return [known_senses[i] for i in cosines.argmax(1)]
+
+
+def unit(vectors):
+    """(N, H) -> (N, H), each row of length 1."""
+    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+
+def context_probe(encode, embedding, vocab, word="crane", num=200):
+    """Compare contextual and static vectors of a homograph of mini-wiki.
+
+    Args:
+        encode: (list of (tokens, None)) -> (N, L, H) array.
+        embedding: (V, H) token embeddings of the same model.
+        num: known sentences a sense, and as many to choose the held-out
+            ones from: those that are not among the known.
+
+    Returns:
+        A `Probe`.
+    """
+    known = sense_sentences(word, num, seed=101)
+    seen = {tuple(tokens) for tokens, _ in known}
+    held_out = _balanced([s for s in sense_sentences(word, num, seed=102)
+                          if tuple(s[0]) not in seen])
+    senses = [sense for _, sense in held_out]
+
+    def share(known_vectors, vectors):
+        guesses = nearest_sense(known_vectors, [s for _, s in known], vectors)
+        return float(np.mean([g == s for g, s in zip(guesses, senses)]))
+
+    def contextual(sentences):
+        vectors = encode([(tokens, None) for tokens, _ in sentences])
+        return np.stack([vectors[row, tokens.index(word) + 1]  # after <cls>
+                         for row, (tokens, _) in enumerate(sentences)])
+
+    def static(sentences):
+        return np.repeat(embedding[[vocab[word]]], len(sentences), axis=0)
+
+    vectors = contextual(held_out)
+    return Probe(share(contextual(known), vectors),
+                 share(static(known), static(held_out)), vectors, senses)
+
+
+def _balanced(sentences):
+    by_sense = {}
+    for sentence in sentences:
+        by_sense.setdefault(sentence[1], []).append(sentence)
+    fewest = min(map(len, by_sense.values()))
+    return [s for group in by_sense.values() for s in group[:fewest]]

@@ -1,0 +1,244 @@
+"""Pairs of sentences as arrays and batches (d2l 16.4.2 and 16.7.2).
+
+N is a number of pairs, B of those in a batch, L a length in tokens.
+"""
+
+from functools import cached_property
+
+import numpy as np
+
+from d2lbert.data.batches import bucketed
+from d2lbert.data.pretraining import (
+    RESERVED_TOKENS,
+    Texts,
+    join_pairs,
+    truncate_pairs,
+)
+from d2lbert.data.snli import SPLITS, nli_folder, read_snli
+from d2lbert.data.vocab import Vocab, tokenize
+
+MIN_FREQ = 5  # d2l 16.4.2: rarer words become <unk>
+STEP = 8      # lengths of batches are multiples of it
+CHUNK = 4096  # pairs turned into padded arrays at a time
+
+
+class SNLIBERTDataset:
+    """Pairs of sentences as BERT's inputs (d2l 16.7.2).
+
+    Sentences become lower case. The longer sentence of a pair loses its last
+    token until the pair fits max_len - 3.
+
+    Args:
+        dataset: premises, hypotheses, labels, as `read_snli` gives them.
+        max_len: the length to which pairs are cut or padded.
+        vocab: by default the words that are seen five times in `dataset`.
+
+    Attributes:
+        all_token_ids, all_segments: (N, max_len); valid_lens, labels: (N,).
+
+    Raises:
+        ValueError: for no pairs, or a max_len that has no room for a word of
+            each sentence.
+    """
+
+    as_tensors = tuple  # what a backend makes of a tuple of NumPy arrays
+
+    def __init__(self, dataset, max_len, vocab=None):
+        premises, hypotheses = (
+            tokenize([sentence.lower() for sentence in sentences])
+            for sentences in dataset[:2])
+        if not len(premises) == len(hypotheses) == len(dataset[2]) > 0:
+            raise ValueError(
+                f"{len(premises)} premises, {len(hypotheses)} hypotheses and "
+                f"{len(dataset[2])} labels are not a set of pairs")
+        if vocab is None:
+            vocab = Vocab(premises + hypotheses, MIN_FREQ, RESERVED_TOKENS)
+        self.vocab, self.max_len = vocab, max_len
+        self.texts = Texts.of([vocab[s] for s in premises + hypotheses])
+        lengths = self.texts.length.reshape(2, -1)
+        self.lengths = sum(truncate_pairs(*lengths, max_len)) + 3
+        self.targets = np.array(dataset[2], np.int32)
+        print(f"read {len(self)} examples")
+
+    def inputs(self, rows):
+        """tokens, segments (B, max_len) and valid_lens (B,) of some pairs."""
+        return join_pairs(self.texts, rows, rows + len(self), self.max_len,
+                          self.vocab)
+
+    def batch(self, rows):
+        """(tokens, segments, valid_lens), labels without needless padding.
+
+        L is the longest pair's length, rounded up to a multiple of eight so
+        that a compiler sees few shapes.
+        """
+        tokens, segments, valid_lens = self.inputs(rows)
+        length = min(-(-valid_lens.max() // STEP) * STEP, self.max_len)
+        *X, y = self.as_tensors((tokens[:, :length], segments[:, :length],
+                                 valid_lens, self.targets[rows]))
+        return tuple(X), y
+
+    @cached_property
+    def _padded(self):
+        rows = np.arange(len(self))
+        parts = [self.inputs(rows[start:start + CHUNK])
+                 for start in range(0, len(rows), CHUNK)]
+        return self.as_tensors((*map(np.concatenate, zip(*parts)),
+                                self.targets))
+
+    all_token_ids = property(lambda self: self._padded[0])
+    all_segments = property(lambda self: self._padded[1])
+    valid_lens = property(lambda self: self._padded[2])
+    labels = property(lambda self: self._padded[3])
+
+    def __getitem__(self, idx):
+        tokens, segments, valid_lens, labels = self._padded
+        return (tokens[idx], segments[idx], valid_lens[idx]), labels[idx]
+
+    def __len__(self):
+        return len(self.targets)
+
+
+class PairBatches:
+    """The batches of a data set of pairs, of similar length, trimmed.
+
+    Iterating again gives a new epoch: the same pairs in another order.
+
+    Args:
+        dataset: a `SNLIBERTDataset` or a `SNLIDataset`.
+        batch_size: pairs a batch. In training a last, smaller batch is left
+            out if there is another.
+        seed: fixes the order of every epoch.
+        is_train: False keeps all pairs, in the same batches each time.
+    """
+
+    def __init__(self, dataset, batch_size, seed=0, is_train=True):
+        if batch_size < 1:
+            raise ValueError(f"batch_size is {batch_size}, not 1 or more")
+        self.dataset, self.batch_size = dataset, batch_size
+        self.seed, self.epoch, self.is_train = seed, 0, is_train
+
+    def __len__(self):
+        whole, rest = divmod(len(self.dataset), self.batch_size)
+        return whole + (rest > 0 and (whole == 0 or not self.is_train))
+
+    def __iter__(self):
+        rng = np.random.default_rng([self.seed, self.epoch])
+        self.epoch += self.is_train
+        # Pairs that are padded alike stay shuffled: length may tell the label
+        widths = -(-self.dataset.lengths // STEP)
+        order = bucketed(widths, self.batch_size, rng)
+        return map(self.dataset.batch, order[:len(self)])
+
+
+class SNLIDataset:
+    """Premises and hypotheses apart, cut or padded to num_steps (d2l 16.4.2).
+
+    Attributes:
+        premises, hypotheses: (N, num_steps) token ids; labels: (N,).
+    """
+
+    as_tensors = tuple
+
+    def __init__(self, dataset, num_steps, vocab=None):
+        self.num_steps = num_steps
+        premises, hypotheses = map(tokenize, dataset[:2])
+        self.vocab = vocab if vocab is not None else Vocab(
+            premises + hypotheses, MIN_FREQ, ["<pad>"])
+        self.premises, self.hypotheses, self.labels = self.as_tensors((
+            self._pad(premises), self._pad(hypotheses),
+            np.array(dataset[2], np.int32)))
+        print(f"read {len(self)} examples")
+
+    def _pad(self, sentences):
+        ids = np.full((len(sentences), self.num_steps), self.vocab["<pad>"],
+                      np.int32)
+        for row, words in zip(ids, sentences):
+            words = self.vocab[words[:self.num_steps]]
+            row[:len(words)] = words
+        return ids
+
+    @property
+    def lengths(self):
+        """(N,) all the same: what `PairBatches` sorts by."""
+        return np.full(len(self), self.num_steps)
+
+    def batch(self, rows):
+        """(premises, hypotheses), labels of some pairs."""
+        return self[rows]
+
+    def __getitem__(self, idx):
+        return (self.premises[idx], self.hypotheses[idx]), self.labels[idx]
+
+    def __len__(self):
+        return len(self.premises)
+
+
+def snli_loaders(snli_dataset, snli_bert_dataset):
+    """Make a backend's `load_data_snli` and `load_data_snli_bert`.
+
+    Args:
+        snli_dataset, snli_bert_dataset: the backend's `SNLIDataset` and
+            `SNLIBERTDataset`.
+    """
+    def load_data_snli(batch_size, num_steps=50, corpus="snli", seed=0):
+        """Load pairs as two sentences each (d2l 16.4.2).
+
+        Args:
+            corpus: as in `nli_folder`.
+
+        Returns:
+            train_iter, test_iter, the batches ((premises, hypotheses),
+            labels), and the vocabulary of the training pairs.
+        """
+        folder = nli_folder(corpus)
+        train = snli_dataset(read_snli(folder, True), num_steps)
+        test = snli_dataset(read_snli(folder, False), num_steps, train.vocab)
+        return (PairBatches(train, batch_size, seed),
+                PairBatches(test, batch_size, is_train=False), train.vocab)
+
+    def load_data_snli_bert(batch_size, max_len, vocab, corpus="snli",
+                            seed=0):
+        """Load pairs as BERT's inputs, numbered with its vocabulary.
+
+        Args:
+            corpus: as in `nli_folder`.
+
+        Returns:
+            train_iter, dev_iter, test_iter: the batches ((tokens, segments,
+            valid_lens), labels) of a `PairBatches` each.
+        """
+        folder = nli_folder(corpus)
+        return tuple(
+            PairBatches(snli_bert_dataset(read_snli(folder, split=split),
+                                          max_len, vocab),
+                        batch_size, seed, is_train=split == "train")
+            for split in SPLITS)
+
+    return load_data_snli, load_data_snli_bert
+
+
+def pairs_to_inputs(pairs, max_len, vocab):
+    """Model inputs for pairs of sentences that somebody typed.
+
+    Args:
+        pairs: list of (premise, hypothesis), each a str, which becomes lower
+            case and is split at spaces, or a list of tokens.
+        max_len: longer pairs are cut as in `SNLIBERTDataset`.
+
+    Returns:
+        tokens (N, L), segments (N, L), valid_lens (N,), int32 arrays.
+
+    Raises:
+        ValueError: for a sentence without words.
+    """
+    sentences = [s.lower().split() if isinstance(s, str) else list(s)
+                 for column in zip(*pairs) for s in column]
+    if not all(sentences):
+        raise ValueError("a premise or a hypothesis is empty: type at least "
+                         "one word for each")
+    rows = np.arange(len(pairs))
+    tokens, segments, valid_lens = join_pairs(
+        Texts.of([vocab[s] for s in sentences]), rows, rows + len(pairs),
+        max_len, vocab)
+    length = valid_lens.max()
+    return tokens[:, :length], segments[:, :length], valid_lens

@@ -1,0 +1,60 @@
+"""Files written whole or not at all, and JSON of a known kind."""
+
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+from d2lbert.checks import CheckpointError
+
+Kind = TypeVar("Kind")
+
+
+@contextmanager
+def draft_of(path: str | Path) -> Iterator[Path]:
+    """A place beside `path` to write a file or a folder at.
+
+    It gets its final name in one move when the block ends; an error or a
+    killed process leaves `path` as it was.
+
+    Args:
+        path: of a file, or of a folder that does not exist or is empty.
+
+    Raises:
+        OSError: if there is a folder with something in it at `path`.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(
+            prefix=f".{path.name}-", dir=path.parent) as scratch:
+        draft = Path(scratch, path.name)
+        yield draft
+        os.replace(draft, path)
+
+
+def write_whole(path: str | Path, data: str | bytes) -> None:
+    """Write a file whole or not at all; a str as UTF-8 with line feeds."""
+    with draft_of(path) as draft:
+        draft.write_bytes(data.encode() if isinstance(data, str) else data)
+
+
+def read_json(path: str | Path, kind: type[Kind]) -> Kind:
+    """The value in a JSON file, which has to be a `kind`: dict or list.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        CheckpointError: if it is not JSON, or a value of another kind.
+    """
+    try:
+        value = json.loads(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f"there is no {path}") from error
+    except (ValueError, RecursionError) as error:
+        raise CheckpointError(f"{path} is not JSON ({error})") from error
+    if not isinstance(value, kind):
+        raise CheckpointError(f"{path} holds a JSON {type(value).__name__}, "
+                              f"not a {kind.__name__}")
+    return value

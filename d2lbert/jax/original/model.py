@@ -1,0 +1,352 @@
+"""The original BERT in JAX and Flax (Devlin et al., 2019), in the field's
+names.
+
+Other than d2l's (`model.py`): LayerNorm and dropout on the embeddings, GELU,
+and a masked-LM head that predicts with the word embeddings. The weights have
+the names that Hugging Face's checkpoints give them. Every call takes
+`training`; when it is True, `apply` needs `rngs={'dropout': key}`.
+
+B = batch size, L = sequence length, H = hidden_size, A = number of heads,
+V = vocab_size, C = number of labels.
+"""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+
+from d2lbert.jax.checkpoint import export_params, import_params
+from d2lbert.jax.model import Dense, Dropout, Embed, LayerNorm
+from d2lbert.original.config import BertConfig
+from d2lbert.original.find import load_checkpoint_folder
+from d2lbert.original.huggingface import save_checkpoint_folder
+from d2lbert.original.outputs import (
+    BertOutputs,
+    ClassifierOutputs,
+    PreTrainingOutputs,
+    check_inputs,
+)
+
+gelu = partial(nn.gelu, approximate=False)
+
+
+class BertEmbeddings(nn.Module):
+    """Word + position + segment, then LayerNorm and dropout."""
+    config: BertConfig
+
+    def setup(self):
+        c = self.config
+        self.word_embeddings = Embed(c.vocab_size, c.hidden_size)
+        self.position_embeddings = Embed(
+            c.max_position_embeddings, c.hidden_size)
+        self.token_type_embeddings = Embed(c.type_vocab_size, c.hidden_size)
+        self.LayerNorm = LayerNorm(epsilon=c.layer_norm_eps)
+        self.dropout = Dropout(c.hidden_dropout_prob)
+
+    def __call__(self, input_ids, token_type_ids, training=False):
+        """(B, L), (B, L) -> (B, L, H)."""
+        X = (self.word_embeddings(input_ids)
+             + self.position_embeddings(jnp.arange(input_ids.shape[1]))
+             + self.token_type_embeddings(token_type_ids))
+        return self.dropout(self.LayerNorm(X), training)
+
+
+class BertSelfAttention(nn.Module):
+    """Scaled dot-product attention in A heads, with biases."""
+    config: BertConfig
+
+    def setup(self):
+        self.query, self.key, self.value = (
+            Dense(self.config.hidden_size) for _ in range(3))
+        self.dropout = Dropout(self.config.attention_probs_dropout_prob)
+
+    def __call__(self, X, mask, training=False):
+        """(B, L, H), (B, L) -> (B, L, H), and weights (B, A, L, L).
+
+        A mask is 1 where there is a token and 0 where there is padding.
+        """
+        Q, K, V = (self.split(layer(X))
+                   for layer in (self.query, self.key, self.value))
+        scores = jnp.einsum("bqad,bkad->baqk", Q, K) / Q.shape[-1] ** 0.5
+        visible = mask.astype(bool)[:, None, None]
+        probs = nn.softmax(jnp.where(visible, scores, -jnp.inf))
+        out = jnp.einsum("baqk,bkad->bqad", self.dropout(probs, training), V)
+        return out.reshape(X.shape), probs
+
+    def split(self, X):
+        """(B, L, H) -> (B, L, A, H / A)."""
+        return X.reshape(*X.shape[:2], self.config.num_attention_heads, -1)
+
+
+class BertOutput(nn.Module):
+    """Dense and dropout, then residual connection and LayerNorm."""
+    config: BertConfig
+
+    def setup(self):
+        self.dense = Dense(self.config.hidden_size)
+        self.LayerNorm = LayerNorm(epsilon=self.config.layer_norm_eps)
+        self.dropout = Dropout(self.config.hidden_dropout_prob)
+
+    def __call__(self, Y, X, training=False):
+        """What a sublayer computed, and what it was given -> (B, L, H)."""
+        return self.LayerNorm(X + self.dropout(self.dense(Y), training))
+
+
+class BertAttention(nn.Module):
+    """Self-attention and its output layer."""
+    config: BertConfig
+
+    def setup(self):
+        self.self = BertSelfAttention(self.config)
+        self.output = BertOutput(self.config)
+
+    def __call__(self, X, mask, training=False):
+        """As `BertSelfAttention`."""
+        Y, probs = self.self(X, mask, training)
+        return self.output(Y, X, training), probs
+
+
+class BertIntermediate(nn.Module):
+    """The wide half of the feed-forward network, with GELU."""
+    config: BertConfig
+
+    def setup(self):
+        self.dense = Dense(self.config.intermediate_size)
+
+    def __call__(self, X):
+        """(B, L, H) -> (B, L, intermediate_size)."""
+        return gelu(self.dense(X))
+
+
+class BertLayer(nn.Module):
+    """Attention, then feed-forward, each with its residual connection."""
+    config: BertConfig
+
+    def setup(self):
+        self.attention = BertAttention(self.config)
+        self.intermediate = BertIntermediate(self.config)
+        self.output = BertOutput(self.config)
+
+    def __call__(self, X, mask, training=False):
+        """As `BertSelfAttention`."""
+        X, probs = self.attention(X, mask, training)
+        # The feed-forward network's output is added to its own input
+        return self.output(self.intermediate(X), X, training), probs
+
+
+class BertEncoder(nn.Module):
+    """The layers, one after another."""
+    config: BertConfig
+
+    def setup(self):
+        self.layer = [BertLayer(self.config)
+                      for _ in range(self.config.num_hidden_layers)]
+
+    def __call__(self, X, mask, training=False):
+        """Lists: inputs and outputs of the layers, weights of attention."""
+        hidden_states, attentions = [X], []
+        for layer in self.layer:
+            X, probs = layer(X, mask, training)
+            hidden_states.append(X)
+            attentions.append(probs)
+        return hidden_states, attentions
+
+
+class BertPooler(nn.Module):
+    """A dense layer and tanh on the vector of [CLS]."""
+    config: BertConfig
+
+    def setup(self):
+        self.dense = Dense(self.config.hidden_size)
+
+    def __call__(self, X):
+        """(B, L, H) -> (B, H)."""
+        return nn.tanh(self.dense(X[:, 0]))
+
+
+class BertPreTrainedModel(nn.Module):
+    """What every BERT here can do: come from a checkpoint and become one."""
+
+    @classmethod
+    def from_pretrained(cls, source, new=(), **sizes):
+        """Load a checkpoint of Hugging Face.
+
+        Args:
+            source: a folder with config.json and the weights, or a name.
+            new: beginnings of the names of weights that may be missing and
+                then start anew; a classifier always may.
+            sizes: `num_labels` of a classifier.
+
+        Returns:
+            The net, and its weights {'params': …}.
+
+        Raises:
+            CheckpointError: for another architecture, or weights that do not
+                fit; see `load_checkpoint_folder`.
+        """
+        config, params, sizes = load_checkpoint_folder(
+            source, cls.__name__, new, **sizes)
+        net = cls(config, **sizes)
+        return net, import_params(net, params)
+
+    def save_pretrained(self, folder, params):
+        """Write config.json and model.safetensors, as `transformers` does."""
+        save_checkpoint_folder(
+            folder, self.config, export_params(params), type(self).__name__)
+
+
+class BertModel(BertPreTrainedModel):
+    """Embeddings, encoder and pooler."""
+    config: BertConfig
+
+    def setup(self):
+        self.embeddings = BertEmbeddings(self.config)
+        self.encoder = BertEncoder(self.config)
+        self.pooler = BertPooler(self.config)
+
+    def __call__(self, input_ids, attention_mask=None, token_type_ids=None,
+                 training=False):
+        """Encode a batch.
+
+        Args:
+            input_ids: (B, L) integers.
+            attention_mask: (B, L), 1 for a token, 0 for padding; or None.
+            token_type_ids: (B, L) segments; None for a single one.
+
+        Returns:
+            `BertOutputs`, always with the weights of attention.
+
+        Raises:
+            ValueError: for an input that is too long, or ids out of range.
+                Inside `jax.jit` the ids are not known and not checked.
+        """
+        if attention_mask is None:
+            attention_mask = jnp.ones_like(input_ids)
+        if token_type_ids is None:
+            token_type_ids = jnp.zeros_like(input_ids)
+        check_inputs(self.config, input_ids, attention_mask, token_type_ids,
+                     with_values=not isinstance(input_ids, jax.core.Tracer))
+        hidden_states, attentions = self.encoder(
+            self.embeddings(input_ids, token_type_ids, training),
+            attention_mask, training)
+        X = hidden_states[-1]
+        return BertOutputs(X, self.pooler(X), hidden_states, attentions)
+
+
+class BertPredictionHeadTransform(nn.Module):
+    """Dense, GELU and LayerNorm, before words are predicted."""
+    config: BertConfig
+
+    def setup(self):
+        self.dense = Dense(self.config.hidden_size)
+        self.LayerNorm = LayerNorm(epsilon=self.config.layer_norm_eps)
+
+    def __call__(self, X):
+        """(B, L, H) -> (B, L, H)."""
+        return self.LayerNorm(gelu(self.dense(X)))
+
+
+class BertLMPredictionHead(nn.Module):
+    """Scores of all words at every position.
+
+    The decoder is the matrix of word embeddings: it is passed in, and there
+    is no second one that could come to differ.
+    """
+    config: BertConfig
+
+    def setup(self):
+        self.transform = BertPredictionHeadTransform(self.config)
+        self.bias = self.param("bias", nn.initializers.zeros,
+                               (self.config.vocab_size,))
+
+    def __call__(self, X, word_embeddings):
+        """(B, L, H), (V, H) -> logits (B, L, V)."""
+        return self.transform(X) @ word_embeddings.T + self.bias
+
+
+class BertPreTrainingHeads(nn.Module):
+    """Masked words from every vector, next sentence from the pooled one."""
+    config: BertConfig
+
+    def setup(self):
+        self.predictions = BertLMPredictionHead(self.config)
+        self.seq_relationship = Dense(2)
+
+    def __call__(self, X, pooled, word_embeddings):
+        """(B, L, H), (B, H), (V, H) -> logits (B, L, V) and (B, 2)."""
+        return (self.predictions(X, word_embeddings),
+                self.seq_relationship(pooled))
+
+
+class BertForPreTraining(BertPreTrainedModel):
+    """BERT with the two heads of pretraining."""
+    config: BertConfig
+
+    def setup(self):
+        self.bert = BertModel(self.config)
+        self.cls = BertPreTrainingHeads(self.config)
+
+    def __call__(self, input_ids, attention_mask=None, token_type_ids=None,
+                 labels=None, next_sentence_label=None, training=False):
+        """Predict masked words and whether the second sentence is next.
+
+        Args:
+            input_ids, attention_mask, token_type_ids: as in `BertModel`.
+            labels: (B, L) the words that were there; -100 is not counted.
+            next_sentence_label: (B,) 0 if it is the next one, 1 if not.
+
+        Returns:
+            `PreTrainingOutputs`; the loss is the sum of those that labels
+            are given for, None without labels.
+        """
+        encoded = self.bert(
+            input_ids, attention_mask, token_type_ids, training)
+        words, is_next = self.cls(
+            encoded.last_hidden_state, encoded.pooler_output,
+            self.bert.embeddings.word_embeddings.embedding)
+        losses = [cross_entropy(logits, y) for logits, y in (
+            (words, labels), (is_next, next_sentence_label)) if y is not None]
+        return PreTrainingOutputs(
+            sum(losses) if losses else None, words, is_next)
+
+
+class BertForSequenceClassification(BertPreTrainedModel):
+    """BERT with one new layer, on the pooled vector."""
+    config: BertConfig
+    num_labels: int = 2
+
+    def setup(self):
+        self.bert = BertModel(self.config)
+        self.dropout = Dropout(self.config.hidden_dropout_prob)
+        self.classifier = Dense(self.num_labels)
+
+    def __call__(self, input_ids, attention_mask=None, token_type_ids=None,
+                 labels=None, training=False):
+        """Classify texts or pairs of texts.
+
+        Args:
+            input_ids, attention_mask, token_type_ids: as in `BertModel`.
+            labels: (B,) classes; -100 is not counted.
+
+        Returns:
+            `ClassifierOutputs`, logits (B, C); the loss is None without
+            labels.
+        """
+        encoded = self.bert(
+            input_ids, attention_mask, token_type_ids, training)
+        logits = self.classifier(
+            self.dropout(encoded.pooler_output, training))
+        loss = None if labels is None else cross_entropy(logits, labels)
+        return ClassifierOutputs(loss, logits)
+
+
+def cross_entropy(logits, labels):
+    """Mean over the labels that are not -100, 0 where there are none.
+
+    Logits (..., C), labels (...) -> a scalar.
+    """
+    counted = labels != -100
+    right = jnp.where(counted, labels, 0)[..., None]
+    losses = -jnp.take_along_axis(nn.log_softmax(logits), right, -1)[..., 0]
+    return (losses * counted).sum() / jnp.maximum(counted.sum(), 1)

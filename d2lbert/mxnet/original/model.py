@@ -1,0 +1,381 @@
+"""The original BERT in MXNet/Gluon (Devlin et al., 2019), in the field's
+names.
+
+Other than d2l's (`model.py`): LayerNorm and dropout on the embeddings, GELU,
+and a masked-LM head that predicts with the word embeddings. The weights have
+the names that Hugging Face's checkpoints give them. The blocks with a
+`hybrid_forward` become one compiled graph each when the net is hybridized.
+
+B = batch size, L = sequence length, H = hidden_size, A = number of heads,
+V = vocab_size, C = number of labels.
+"""
+
+from inspect import signature
+
+from mxnet import cpu, init, np, npx
+from mxnet.gluon import nn
+
+from d2lbert.mxnet.checkpoint import export_params, import_params
+from d2lbert.mxnet.model import Dense, Embedding, LayerNorm
+from d2lbert.original.find import load_checkpoint_folder
+from d2lbert.original.huggingface import save_checkpoint_folder
+from d2lbert.original.outputs import (
+    BertOutputs,
+    ClassifierOutputs,
+    PreTrainingOutputs,
+    check_inputs,
+)
+
+
+def gelu(F, X):
+    """x · Φ(x), with the normal distribution's Φ itself."""
+    return F.npx.leaky_relu(X, act_type="gelu")
+
+
+class BertEmbeddings(nn.HybridBlock):
+    """Word + position + segment, then LayerNorm and dropout."""
+
+    def __init__(self, config):
+        super().__init__()
+        H = config.hidden_size
+        self.word_embeddings = Embedding(config.vocab_size, H)
+        self.position_embeddings = Embedding(
+            config.max_position_embeddings, H)
+        self.token_type_embeddings = Embedding(config.type_vocab_size, H)
+        self.LayerNorm = LayerNorm(
+            epsilon=config.layer_norm_eps, in_channels=H)
+        self.dropout = nn.Dropout(config.hidden_dropout_prob)
+
+    def hybrid_forward(self, F, input_ids, token_type_ids):
+        """(B, L), (B, L) -> (B, L, H)."""
+        positions = F.npx.arange_like(input_ids, axis=1)
+        X = (self.word_embeddings(input_ids)
+             + F.np.expand_dims(self.position_embeddings(positions), 0)
+             + self.token_type_embeddings(token_type_ids))
+        return self.dropout(self.LayerNorm(X))
+
+
+class BertSelfAttention(nn.HybridBlock):
+    """Scaled dot-product attention in A heads, with biases."""
+
+    def __init__(self, config):
+        super().__init__()
+        H, self.num_heads = config.hidden_size, config.num_attention_heads
+        self.scale = (H / self.num_heads) ** 0.5
+        self.query = Dense(H, in_units=H)
+        self.key = Dense(H, in_units=H)
+        self.value = Dense(H, in_units=H)
+        self.dropout = nn.Dropout(config.attention_probs_dropout_prob)
+
+    def hybrid_forward(self, F, X, mask):
+        """(B, L, H), (B, L) -> (B, L, H), and weights (B, A, L, L).
+
+        A mask is 1 where there is a token and 0 where there is padding.
+        """
+        Q, K, V = (self.split(F, layer(X))
+                   for layer in (self.query, self.key, self.value))
+        scores = F.npx.batch_dot(Q, K, transpose_b=True) / self.scale
+        scores = F.npx.reshape(scores, (-6, -1, self.num_heads, -2, -2))
+        hidden = 1 - F.np.expand_dims(F.np.expand_dims(mask, 1), 1)
+        # So low that its exponential is exactly 0
+        probs = F.npx.softmax(scores - 1e9 * hidden)
+        weights = F.npx.reshape(self.dropout(probs), (-5, -2, -2))
+        out = F.npx.batch_dot(weights, V)
+        out = F.npx.reshape(out, (-6, -1, self.num_heads, -2, -2))
+        out = F.np.transpose(out, (0, 2, 1, 3))
+        return F.npx.reshape(out, (-2, -2, -5)), probs
+
+    def split(self, F, X):
+        """(B, L, H) -> (B * A, L, H / A)."""
+        X = F.npx.reshape(X, (-2, -2, -6, self.num_heads, -1))
+        X = F.np.transpose(X, (0, 2, 1, 3))
+        return F.npx.reshape(X, (-5, -2, -2))
+
+
+class BertOutput(nn.HybridBlock):
+    """Dense and dropout, then residual connection and LayerNorm."""
+
+    def __init__(self, config, num_inputs):
+        super().__init__()
+        H = config.hidden_size
+        self.dense = Dense(H, in_units=num_inputs)
+        self.LayerNorm = LayerNorm(
+            epsilon=config.layer_norm_eps, in_channels=H)
+        self.dropout = nn.Dropout(config.hidden_dropout_prob)
+
+    def hybrid_forward(self, F, Y, X):
+        """What a sublayer computed, and what it was given -> (B, L, H)."""
+        return self.LayerNorm(X + self.dropout(self.dense(Y)))
+
+
+class BertAttention(nn.HybridBlock):
+    """Self-attention and its output layer."""
+
+    def __init__(self, config):
+        super().__init__()
+        self.self = BertSelfAttention(config)
+        self.output = BertOutput(config, config.hidden_size)
+
+    def hybrid_forward(self, F, X, mask):
+        """As `BertSelfAttention`."""
+        Y, probs = self.self(X, mask)
+        return self.output(Y, X), probs
+
+
+class BertIntermediate(nn.HybridBlock):
+    """The wide half of the feed-forward network, with GELU."""
+
+    def __init__(self, config):
+        super().__init__()
+        self.dense = Dense(
+            config.intermediate_size, in_units=config.hidden_size)
+
+    def hybrid_forward(self, F, X):
+        """(B, L, H) -> (B, L, intermediate_size)."""
+        return gelu(F, self.dense(X))
+
+
+class BertLayer(nn.HybridBlock):
+    """Attention, then feed-forward, each with its residual connection."""
+
+    def __init__(self, config):
+        super().__init__()
+        self.attention = BertAttention(config)
+        self.intermediate = BertIntermediate(config)
+        self.output = BertOutput(config, config.intermediate_size)
+
+    def hybrid_forward(self, F, X, mask):
+        """As `BertSelfAttention`."""
+        X, probs = self.attention(X, mask)
+        # The feed-forward network's output is added to its own input
+        return self.output(self.intermediate(X), X), probs
+
+
+class BertEncoder(nn.Block):
+    """The layers, one after another."""
+
+    def __init__(self, config):
+        super().__init__()
+        self.layer = nn.HybridSequential()
+        for _ in range(config.num_hidden_layers):
+            self.layer.add(BertLayer(config))
+
+    def forward(self, X, mask):
+        """Lists: inputs and outputs of the layers, weights of attention."""
+        hidden_states, attentions = [X], []
+        for layer in self.layer:
+            X, probs = layer(X, mask)
+            hidden_states.append(X)
+            attentions.append(probs)
+        return hidden_states, attentions
+
+
+class BertPooler(nn.HybridBlock):
+    """A dense layer and tanh on the vector of [CLS]."""
+
+    def __init__(self, config):
+        super().__init__()
+        H = config.hidden_size
+        self.dense = Dense(H, in_units=H, activation="tanh")
+
+    def forward(self, X):
+        """(B, L, H) -> (B, H)."""
+        return self.dense(X[:, 0])
+
+
+class BertPreTrainedModel(nn.Block):
+    """What every BERT here can do: come from a checkpoint and become one."""
+
+    def __init__(self, config):
+        super().__init__()
+        self.config = config
+
+    def __call__(self, *inputs, **named_inputs):
+        """Call `forward`; Gluon itself takes no inputs by name."""
+        inputs = signature(self.forward).bind(*inputs, **named_inputs)
+        inputs.apply_defaults()
+        return super().__call__(*inputs.args)
+
+    @classmethod
+    def from_pretrained(cls, source, new=(), ctx=None, **sizes):
+        """Load a checkpoint of Hugging Face.
+
+        Args:
+            source: a folder with config.json and the weights, or a name.
+            new: beginnings of the names of weights that may be missing and
+                then start anew; a classifier always may.
+            ctx: a device or a list of devices; None for the CPU.
+            sizes: `num_labels` of a classifier.
+
+        Raises:
+            CheckpointError: for another architecture, or weights that do not
+                fit; see `load_checkpoint_folder`.
+        """
+        config, params, sizes = load_checkpoint_folder(
+            source, cls.__name__, new, **sizes)
+        net = cls(config, **sizes)
+        net.initialize(ctx=ctx or cpu())
+        import_params(net, params)
+        return net
+
+    def save_pretrained(self, folder):
+        """Write config.json and model.safetensors, as `transformers` does."""
+        save_checkpoint_folder(
+            folder, self.config, export_params(self), type(self).__name__)
+
+
+class BertModel(BertPreTrainedModel):
+    """Embeddings, encoder and pooler."""
+
+    def __init__(self, config):
+        super().__init__(config)
+        self.embeddings = BertEmbeddings(config)
+        self.encoder = BertEncoder(config)
+        self.pooler = BertPooler(config)
+
+    def forward(self, input_ids, attention_mask=None, token_type_ids=None):
+        """Encode a batch.
+
+        Args:
+            input_ids: (B, L) integers.
+            attention_mask: (B, L), 1 for a token, 0 for padding; or None.
+            token_type_ids: (B, L) segments; None for a single one.
+
+        Returns:
+            `BertOutputs`, always with the weights of attention.
+
+        Raises:
+            ValueError: for an input that is too long, or ids out of range.
+        """
+        if attention_mask is None:
+            attention_mask = np.ones_like(input_ids)
+        if token_type_ids is None:
+            token_type_ids = np.zeros_like(input_ids)
+        on_host = input_ids.ctx.device_type == "cpu"  # elsewhere we'd wait
+        check_inputs(self.config, input_ids, attention_mask, token_type_ids,
+                     with_values=on_host)
+        hidden_states, attentions = self.encoder(
+            self.embeddings(input_ids, token_type_ids),
+            attention_mask.astype("float32"))
+        X = hidden_states[-1]
+        return BertOutputs(X, self.pooler(X), hidden_states, attentions)
+
+
+class BertPredictionHeadTransform(nn.HybridBlock):
+    """Dense, GELU and LayerNorm, before words are predicted."""
+
+    def __init__(self, config):
+        super().__init__()
+        H = config.hidden_size
+        self.dense = Dense(H, in_units=H)
+        self.LayerNorm = LayerNorm(
+            epsilon=config.layer_norm_eps, in_channels=H)
+
+    def hybrid_forward(self, F, X):
+        """(B, L, H) -> (B, L, H)."""
+        return self.LayerNorm(gelu(F, self.dense(X)))
+
+
+class BertLMPredictionHead(nn.HybridBlock):
+    """Scores of all words at every position.
+
+    The decoder is the matrix of word embeddings: it is passed in, and there
+    is no second one that could come to differ.
+    """
+
+    def __init__(self, config):
+        super().__init__()
+        self.num_words = config.vocab_size
+        self.transform = BertPredictionHeadTransform(config)
+        self.bias = self.params.get(
+            "bias", shape=(config.vocab_size,), init=init.Zero())
+
+    def hybrid_forward(self, F, X, word_embeddings, bias):
+        """(B, L, H), (V, H) -> logits (B, L, V)."""
+        return F.npx.fully_connected(
+            self.transform(X), word_embeddings, bias, flatten=False,
+            num_hidden=self.num_words, no_bias=False)
+
+
+class BertPreTrainingHeads(nn.Block):
+    """Masked words from every vector, next sentence from the pooled one."""
+
+    def __init__(self, config):
+        super().__init__()
+        self.predictions = BertLMPredictionHead(config)
+        self.seq_relationship = Dense(2, in_units=config.hidden_size)
+
+    def forward(self, X, pooled, word_embeddings):
+        """(B, L, H), (B, H), (V, H) -> logits (B, L, V) and (B, 2)."""
+        return (self.predictions(X, word_embeddings),
+                self.seq_relationship(pooled))
+
+
+class BertForPreTraining(BertPreTrainedModel):
+    """BERT with the two heads of pretraining."""
+
+    def __init__(self, config):
+        super().__init__(config)
+        self.bert = BertModel(config)
+        self.cls = BertPreTrainingHeads(config)
+
+    def forward(self, input_ids, attention_mask=None, token_type_ids=None,
+                labels=None, next_sentence_label=None):
+        """Predict masked words and whether the second sentence is next.
+
+        Args:
+            input_ids, attention_mask, token_type_ids: as in `BertModel`.
+            labels: (B, L) the words that were there; -100 is not counted.
+            next_sentence_label: (B,) 0 if it is the next one, 1 if not.
+
+        Returns:
+            `PreTrainingOutputs`; the loss is the sum of those that labels
+            are given for, None without labels.
+        """
+        encoded = self.bert(input_ids, attention_mask, token_type_ids)
+        embeddings = self.bert.embeddings.word_embeddings.weight
+        words, is_next = self.cls(
+            encoded.last_hidden_state, encoded.pooler_output,
+            embeddings.data(input_ids.ctx))
+        losses = [cross_entropy(logits, y) for logits, y in (
+            (words, labels), (is_next, next_sentence_label)) if y is not None]
+        return PreTrainingOutputs(
+            sum(losses) if losses else None, words, is_next)
+
+
+class BertForSequenceClassification(BertPreTrainedModel):
+    """BERT with one new layer, on the pooled vector."""
+
+    def __init__(self, config, num_labels=2):
+        super().__init__(config)
+        self.bert = BertModel(config)
+        self.dropout = nn.Dropout(config.hidden_dropout_prob)
+        self.classifier = Dense(num_labels, in_units=config.hidden_size)
+
+    def forward(self, input_ids, attention_mask=None, token_type_ids=None,
+                labels=None):
+        """Classify texts or pairs of texts.
+
+        Args:
+            input_ids, attention_mask, token_type_ids: as in `BertModel`.
+            labels: (B,) classes; -100 is not counted.
+
+        Returns:
+            `ClassifierOutputs`, logits (B, C); the loss is None without
+            labels.
+        """
+        encoded = self.bert(input_ids, attention_mask, token_type_ids)
+        logits = self.classifier(self.dropout(encoded.pooler_output))
+        loss = None if labels is None else cross_entropy(logits, labels)
+        return ClassifierOutputs(loss, logits)
+
+
+def cross_entropy(logits, labels):
+    """Mean over the labels that are not -100, 0 where there are none.
+
+    Logits (..., C), labels (...) -> a scalar.
+    """
+    counted = (labels != -100).astype("float32")
+    right = np.maximum(labels, 0)
+    losses = -npx.pick(npx.log_softmax(logits), right)
+    return (losses * counted).sum() / np.maximum(counted.sum(), 1)

@@ -1,0 +1,109 @@
+"""Training the original BERT in MXNet, for any task.
+
+The model computes its own loss, so that one loop pretrains and fine-tunes.
+Batches are dicts of NumPy arrays, by the names of the model's inputs.
+"""
+
+from mxnet import autograd
+from mxnet.gluon import Trainer
+
+from d2lbert.data.batches import take
+from d2lbert.mxnet.data import to_tensors
+from d2lbert.mxnet.train import Adam, devices_of, place, try_gpu
+from d2lbert.training.logs import LossLog, gather, warmup_linear
+
+CLIP = 1.0  # the largest norm of a gradient (Google's BERT code)
+
+
+class AdamW(Adam):
+    """Adam with decoupled weight decay (Loshchilov and Hutter, 2019)."""
+
+    def update(self, index, weight, grad, state):
+        """Update a weight; called by `gluon.Trainer`."""
+        weight *= 1 - self._get_lr(index) * self._get_wd(index)
+        decay, self.wd = self.wd, 0.0
+        super().update(index, weight, grad, state)
+        self.wd = decay
+
+
+def adamw(net, lr, weight_decay=0.01):
+    """AdamW; biases and layer norms do not decay (Google's BERT code)."""
+    for parameter in net.collect_params().values():
+        parameter.wd_mult = float(len(parameter.shape) > 1)
+    return Trainer(net.collect_params(), AdamW(
+        learning_rate=lr, wd=weight_decay, epsilon=1e-6))
+
+
+def fit(net, batches, num_steps, lr, warmup=0.1, device=None):
+    """Train net on its own loss: AdamW, warm-up, linear decay.
+
+    Args:
+        net: a `BertForPreTraining` or a `BertForSequenceClassification`.
+        batches: iterable of dicts with labels; epoch after epoch.
+        lr: peak learning rate; warmup: share of the steps that lead to it.
+        device: None for the first GPU, or the CPU.
+
+    Returns:
+        The `LossLog`. Prints the last loss and the examples a second.
+    """
+    device = device or try_gpu()
+    place(net, [device])
+    net.hybridize()
+    trainer = adamw(net, lr)
+    rates = (warmup_linear(i, num_steps, lr, warmup) for i in range(num_steps))
+
+    def step(batch):
+        with autograd.record():
+            loss = net(**on_device(batch, device)).loss
+        loss.backward()
+        clip_gradients(net, device)
+        trainer.set_learning_rate(next(rates))
+        # A head without labels in this batch has no new gradient
+        trainer.step(1, ignore_stale_grad=True)
+        return (loss,)
+
+    log = LossLog(num_steps).run(take(batches, num_steps), step)
+    log.report(device)
+    return log
+
+
+def clip_gradients(net, device):
+    """Scale all gradients so that their common norm is CLIP at most."""
+    grads = [p.grad(device) for p in net.collect_params().values()]
+    norm = sum((g ** 2).sum() for g in grads) ** 0.5
+    scale = CLIP / (norm.clip(CLIP, None) + 1e-6)
+    for grad in grads:
+        grad *= scale
+
+
+def on_device(batch, device):
+    """A dict of NumPy arrays as MXNet arrays on a device."""
+    return {name: x.as_in_ctx(device)
+            for name, x in to_tensors(batch).items()}
+
+
+def infer(net, batch):
+    """What net computes for a batch, in evaluation mode.
+
+    Args:
+        batch: a dict of NumPy arrays, such as a tokenizer gives.
+
+    Returns:
+        The net's outputs, as NumPy arrays.
+    """
+    return as_numpy(net(**on_device(batch, devices_of(net)[0])))
+
+
+def as_numpy(x):
+    """Arrays, or a tuple or list of them, as NumPy arrays."""
+    if isinstance(x, tuple):
+        return type(x)(*map(as_numpy, x))
+    if isinstance(x, list):
+        return list(map(as_numpy, x))
+    return x if x is None else x.asnumpy()
+
+
+def predict_classes(net, batches):
+    """Predicted and true classes, two (N,) arrays, in evaluation mode."""
+    return gather((infer(net, batch).logits.argmax(1), batch["labels"])
+                  for batch in batches)

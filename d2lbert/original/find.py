@@ -1,0 +1,119 @@
+"""Checkpoints by name: a folder, or a model on Hugging Face's hub."""
+
+import re
+from pathlib import Path
+
+from d2lbert.data.hub import DownloadError
+from d2lbert.original.huggingface import (
+    CONFIG,
+    SHAPES,
+    WEIGHTS,
+    fit_checkpoint,
+    num_labels,
+    prefixes,
+    read_config,
+    read_index,
+    read_weights,
+)
+
+TOKENIZER = ("vocab.txt", "tokenizer.json", "tokenizer_config.json")
+HUB_NAME = re.compile(r"(\w[\w.-]*/)?\w[\w.-]*", re.ASCII)
+
+
+def load_checkpoint_folder(source, architecture, new=(), **sizes):
+    """What a backend needs to build a model from a checkpoint.
+
+    Args:
+        source: see `find_checkpoint`.
+        architecture: a class's name, one of SHAPES.
+        new: see `fit_checkpoint`; a classifier may always start anew.
+        sizes: num_labels of a classifier, where it shall not be what
+            config.json says, or 2.
+
+    Returns:
+        `BertConfig`, {name: float32 array}, and sizes with the num_labels
+        of a classifier.
+
+    Raises:
+        CheckpointError: for another architecture, or weights that do not
+            fit; and what `find_checkpoint` raises.
+    """
+    folder = find_checkpoint(source)
+    config, new = read_config(folder), prefixes(new)
+    if architecture == "BertForSequenceClassification":
+        sizes = {"num_labels": num_labels(folder) or 2, **sizes}
+        new += ("classifier.",)
+    shapes = SHAPES[architecture](config, **sizes)
+    return config, fit_checkpoint(read_weights(folder), shapes, new), sizes
+
+
+def find_checkpoint(source):
+    """The folder of a checkpoint, fetched from the hub if it is a name.
+
+    Of the weights only the first kind in WEIGHTS that the hub has is
+    fetched. Files are kept in the hub's own cache, so that a second time
+    needs no network.
+
+    Args:
+        source: a folder (str or Path), or a name on Hugging Face's hub such
+            as 'bert-base-uncased' or 'owner/name'.
+
+    Returns:
+        A `Path`.
+
+    Raises:
+        FileNotFoundError: for a path that is no folder.
+        ImportError: for a name, without huggingface_hub.
+        DownloadError: if the hub has no such model, or cannot be reached and
+            the cache does not hold it.
+        CheckpointError: if the hub's model is no BERT; see `read_config`.
+    """
+    if Path(source).is_dir():
+        return Path(source)
+    if not isinstance(source, str) or not HUB_NAME.fullmatch(source):
+        raise FileNotFoundError(
+            f"there is no folder {str(source)!r}: give one that holds "
+            f"{CONFIG} and the weights, or a name on Hugging Face's hub")
+    config = _fetch(source, CONFIG)
+    if config is None:
+        raise DownloadError(f"{source} on Hugging Face's hub has no {CONFIG}: "
+                            "it is no checkpoint that transformers wrote")
+    read_config(config.parent)  # before the weights of another model come
+    commit = config.parent.name  # all files from one and the same version
+    for file in TOKENIZER:
+        _fetch(source, file, commit)
+    weights = next(filter(None, (_fetch(source, file, commit)
+                                 for file in WEIGHTS)), None)
+    if weights and weights.suffix == ".json":
+        for shard in read_index(weights):
+            _fetch(source, shard, commit)
+    return config.parent
+
+
+def _fetch(name, file, commit=None):
+    """Where the hub's cache keeps a file; None if the hub has no such."""
+    try:
+        import huggingface_hub as hf
+        from huggingface_hub import errors
+    except ImportError as error:
+        raise ImportError(
+            f"there is no folder {name!r}, and a name on Hugging Face's hub "
+            "needs huggingface_hub: pip install 'd2lbert[pretrained]'"
+            ) from error
+    if commit and hf.try_to_load_from_cache(
+            name, file, revision=commit) is hf._CACHED_NO_EXIST:
+        return None  # known, so that there is no need to ask again
+    try:
+        return Path(hf.hf_hub_download(name, file, revision=commit))
+    except errors.RemoteEntryNotFoundError:
+        return None
+    except Exception as error:  # the hub's client raises many kinds
+        reason = f"did not give {file} of that name ({error!r:.200})"
+        if isinstance(error, errors.RepositoryNotFoundError):
+            reason = ("has no model of that name, or shows it only after a "
+                      "login with `hf auth login`")
+        if isinstance(error, errors.LocalEntryNotFoundError):
+            reason = f"cannot be reached, nor is its {file} in the cache"
+        raise DownloadError(
+            f"there is no folder {name!r}, and Hugging Face's hub {reason}: "
+            f"give a folder that holds {CONFIG} and the weights") from error

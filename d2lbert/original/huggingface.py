@@ -1,0 +1,226 @@
+"""Checkpoints of Hugging Face: read, fitted and written, in NumPy.
+
+A checkpoint is a folder with config.json, the weights in one file or in
+shards, and the tokenizer's files. Source: the formats that `transformers`
+writes, https://huggingface.co/docs/transformers/models.
+"""
+
+import json
+from pathlib import Path, PureWindowsPath
+
+import numpy as np
+
+from d2lbert.checkpoints.params import (
+    fit_params,
+    initial_params,
+    load_params,
+    rename,
+    save_params,
+)
+from d2lbert.checks import CheckpointError
+from d2lbert.files import read_json, write_whole
+from d2lbert.original.config import BertConfig
+
+CONFIG = "config.json"
+# In the order in which they are looked for: one of them is enough.
+WEIGHTS = ("model.safetensors", "model.safetensors.index.json",
+           "pytorch_model.bin", "pytorch_model.bin.index.json")
+
+# Names in a checkpoint -> today's, in steps that are taken one after another.
+NAME_STEPS = (
+    (r"\bLayerNorm\.gamma$", "LayerNorm.weight"),  # TensorFlow's
+    (r"\bLayerNorm\.beta$", "LayerNorm.bias"),
+    # The decoder is tied: it has the word embeddings and the head's bias.
+    (r"^cls\.predictions\.decoder\.weight$",
+     "bert.embeddings.word_embeddings.weight"),
+    (r"^cls\.predictions\.decoder\.bias$", "cls.predictions.bias"),
+    # Buffers that count positions: no weights, so they get no name.
+    (r"^(.*\.)?embeddings\.(position|token_type)_ids$", ""),
+)
+# Parts that one task has and another has not.
+HEADS = ("cls.predictions", "cls.seq_relationship", "classifier",
+         "qa_outputs", "bert.pooler", "pooler")
+# Architecture -> the shapes of its weights.
+SHAPES = {
+    "BertModel": BertConfig.shapes,
+    "BertForPreTraining": BertConfig.pretraining_shapes,
+    "BertForSequenceClassification": BertConfig.classification_shapes,
+}
+
+
+def read_config(folder):
+    """The `BertConfig` in a checkpoint's config.json.
+
+    Raises:
+        FileNotFoundError: if there is none.
+        CheckpointError: if it is not that of a BERT which can be built here.
+    """
+    path = Path(folder, CONFIG)
+    values = read_json(path, dict)
+    try:
+        return BertConfig.from_dict(values)
+    except CheckpointError as error:
+        raise CheckpointError(f"{path}: {error}") from error
+
+
+def num_labels(folder):
+    """How many labels config.json gives a classifier, or None.
+
+    Raises:
+        FileNotFoundError, CheckpointError: as `read_config`.
+    """
+    path = Path(folder, CONFIG)
+    values = read_json(path, dict)
+    labels, count = values.get("id2label"), values.get("num_labels")
+    if labels:
+        count = len(labels) if isinstance(labels, dict) else labels
+    if count is not None and (type(count) is not int or count < 1):
+        raise CheckpointError(f"{path} has the labels {count!r:.100}, not a "
+                              "number from 1 or an object id2label")
+    return count
+
+
+def read_weights(folder):
+    """All tensors of a checkpoint, under today's names.
+
+    Returns:
+        {name: array} without buffers and without the tied decoder.
+
+    Raises:
+        FileNotFoundError: if the folder holds no weights.
+        CheckpointError: if a file is damaged, a shard or a tensor in it is
+            missing, or two names of one tensor have different values.
+    """
+    paths = [Path(folder, name) for name in WEIGHTS]
+    path = next((path for path in paths if path.is_file()), None)
+    if path is None:
+        raise FileNotFoundError(f"{folder} holds no weights: looked for "
+                                f"{', '.join(WEIGHTS)}")
+    read = _read_shards if path.suffix == ".json" else load_params
+    return _renamed(read(path), NAME_STEPS)
+
+
+def _read_shards(index):
+    params, problems = {}, []
+    for shard, names in read_index(index).items():
+        path = index.with_name(shard)
+        if not path.is_file():
+            problems.append(f"{shard} is missing, with {_some(names)}")
+            continue
+        tensors = load_params(path)
+        lacking = [name for name in names if name not in tensors]
+        if lacking:
+            problems.append(f"{shard} lacks {_some(lacking)}")
+        params |= {n: tensors[n] for n in names if n in tensors}
+    if problems:
+        raise CheckpointError(f"the checkpoint of {index} is not whole: "
+                              f"{'; '.join(problems)}. Fetch it again")
+    return params
+
+
+def read_index(path):
+    """{shard: names of its tensors}, from the index of a checkpoint."""
+    weight_map, shards = read_json(path, dict).get("weight_map"), {}
+    if not isinstance(weight_map, dict) or not all(
+            isinstance(shard, str) for shard in weight_map.values()):
+        raise CheckpointError(f"{path} has no weight_map from tensors to the "
+                              "names of files")
+    for name, shard in weight_map.items():
+        # A Windows path knows drives and both kinds of slash.
+        if shard in ("", "..") or PureWindowsPath(shard).name != shard:
+            raise CheckpointError(
+                f"{path} looks for {name} in {shard!r}, which is no file "
+                "name: a shard lies in the folder of its index")
+        shards.setdefault(shard, []).append(name)
+    return shards
+
+
+def _some(names):
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return ", ".join(names[:3]) + more
+
+
+def _renamed(params, steps):
+    """Rename all tensors; those that get the same name must be equal."""
+    renamed, origins, problems = {}, {}, []
+    for name, array in params.items():
+        target = rename(name, steps)
+        if not target:
+            continue
+        origin = origins.setdefault(target, name)
+        twin = renamed.setdefault(target, array)
+        if twin is not array and not np.array_equal(
+                twin, array, equal_nan=True):
+            problems.append(f"{origin} and {name} are not tied")
+    if problems:
+        raise CheckpointError(
+            f"{'; '.join(problems)}: in this model they are one tensor, but "
+            "in the checkpoint their values differ")
+    return renamed
+
+
+def fit_checkpoint(params, shapes, new=()):
+    """Choose from a checkpoint what a model needs.
+
+    The encoder's names may begin with `bert.` or not, in the checkpoint and
+    in the model. Heads that the model does not have are left out.
+
+    Args:
+        params: {name: array} of `read_weights`; shapes: {name: shape}.
+        new: beginnings of names, such as ('cls.seq_relationship',), whose
+            tensors get initial values where the checkpoint lacks them.
+
+    Returns:
+        {name: float32 array}.
+
+    Raises:
+        CheckpointError: naming all tensors that do not fit (`fit_params`),
+            and how to start missing heads anew.
+    """
+    prefix = "bert." if any(n.startswith("bert.") for n in shapes) else ""
+    params = _renamed(params, ((
+        r"^(bert\.)?(?=(embeddings|encoder|pooler)\.)", prefix),))
+    spare = tuple(f"{head}." for head in HEADS if not _within(head, shapes))
+    params = {n: a for n, a in params.items() if not n.startswith(spare)}
+    lacking = {n: shape for n, shape in shapes.items() if n not in params}
+    begun = {n: shape for n, shape in lacking.items()
+             if n.startswith(prefixes(new))}
+    try:
+        return fit_params(params | initial_params(begun), shapes)
+    except CheckpointError as error:
+        heads = tuple(head for head in HEADS
+                      if _within(head, lacking.keys() - begun.keys()))
+        hint = f". To start what is missing anew: new={heads}" if heads else ""
+        raise CheckpointError(f"{error}{hint}") from None
+
+
+def _within(head, names):
+    return any(name.startswith(f"{head}.") for name in names)
+
+
+def prefixes(new):
+    # A str would be taken for its letters, each the beginning of some name.
+    return (new,) if isinstance(new, str) else tuple(new)
+
+
+def save_checkpoint_folder(folder, config, params, architecture,
+                           num_labels=None):
+    """Write config.json and model.safetensors as `transformers` reads them.
+
+    Args:
+        folder: made where there is none.
+        config: a `BertConfig`; params: {name: array}, see `SHAPES`.
+        architecture: the name of the class in `transformers`.
+        num_labels: of a classifier; None for that of its weights.
+    """
+    folder = Path(folder)
+    if num_labels is None and "classifier.bias" in params:
+        num_labels = len(params["classifier.bias"])
+    labels = {str(i): f"LABEL_{i}" for i in range(num_labels or 0)}
+    values = {**config.to_dict(), "architectures": [architecture]}
+    if labels:
+        values |= {"id2label": labels,
+                   "label2id": {label: int(i) for i, label in labels.items()}}
+    # The weights come first: config.json makes the folder a checkpoint.
+    save_params(folder / WEIGHTS[0], params, metadata={"format": "pt"})
+    write_whole(folder / CONFIG, json.dumps(values, indent=2) + "\n")

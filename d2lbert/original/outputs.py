@@ -1,0 +1,108 @@
+"""What the original BERT's three backends share: outputs and checks."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+
+class BertOutputs(NamedTuple):
+    """What a `BertModel` computes.
+
+    Attributes:
+        last_hidden_state: (B, L, H) a vector for each token.
+        pooler_output: (B, H) one for each text or pair of texts.
+        hidden_states: list of (B, L, H): the embeddings, then the output of
+            each layer.
+        attentions: list of (B, A, L, L), the weights of each layer; each
+            None where they were not asked for.
+    """
+    last_hidden_state: Any
+    pooler_output: Any
+    hidden_states: list
+    attentions: list
+
+
+class PreTrainingOutputs(NamedTuple):
+    """What a `BertForPreTraining` computes.
+
+    Attributes:
+        loss: a scalar, the sum of the losses of both tasks, or None.
+        prediction_logits: (B, L, V) scores of all words at each position.
+        seq_relationship_logits: (B, 2) scores of next and of not next.
+    """
+    loss: Any
+    prediction_logits: Any
+    seq_relationship_logits: Any
+
+
+class ClassifierOutputs(NamedTuple):
+    """What a `BertForSequenceClassification` computes.
+
+    Attributes:
+        loss: a scalar, or None.
+        logits: (B, C).
+    """
+    loss: Any
+    logits: Any
+
+
+def to_bert_batch(batch):
+    """A batch of `d2lbert.data.batches` as the original BERT's named inputs.
+
+    Args:
+        batch: the 7-tuple of NumPy arrays of `PretrainingBatches`.
+
+    Returns:
+        A dict of int32 arrays: input_ids, attention_mask, token_type_ids and
+        labels, (B, L), labels -100 where nothing is predicted, and
+        next_sentence_label (B,), 0 for the next sentence and 1 for another:
+        Google's labels are the opposite of d2l's.
+    """
+    tokens, segments, valid_lens, positions, weights, words, is_next = batch
+    columns, labels = np.arange(tokens.shape[1]), np.full_like(tokens, -100)
+    rows, slots = weights.nonzero()
+    labels[rows, positions[rows, slots]] = words[rows, slots]
+    return {"input_ids": tokens,
+            "attention_mask": (columns < valid_lens[:, None]).astype(np.int32),
+            "token_type_ids": segments, "labels": labels,
+            "next_sentence_label": 1 - is_next}
+
+
+def check_inputs(config, input_ids, attention_mask, token_type_ids,
+                 with_values=True):
+    """Raise ValueError for inputs that the model cannot read.
+
+    Args:
+        input_ids, attention_mask, token_type_ids: (B, L) arrays of any
+            framework.
+        with_values: False checks the length alone, where looking at the
+            values would make us wait for a device.
+    """
+    length, room = input_ids.shape[1], config.max_position_embeddings
+    if length > room:
+        raise ValueError(
+            f"the input has {length} tokens, but this model has "
+            f"max_position_embeddings={room}: cut the text, for instance by "
+            f"the tokenizer's max_length={room}, truncate=True")
+    if with_values:
+        _check_range("input_ids", input_ids, "vocab_size", config.vocab_size)
+        _check_range("token_type_ids", token_type_ids, "type_vocab_size",
+                     config.type_vocab_size)
+        empty = np.flatnonzero(~np.any(_host(attention_mask), axis=1))
+        if len(empty):
+            raise ValueError(
+                f"row {empty[0]} of attention_mask is 0 everywhere: a text "
+                "needs one token at least")
+
+
+def _check_range(name, ids, size_name, size):
+    ids = _host(ids)
+    if ids.size and not 0 <= ids.min() <= ids.max() < size:
+        raise ValueError(
+            f"{name} go from {ids.min()} to {ids.max()}, but this model has "
+            f"{size_name}={size}: was the text read with the vocabulary of "
+            "another model?")
+
+
+def _host(array):
+    return array.asnumpy() if hasattr(array, "asnumpy") else np.asarray(array)

@@ -1,0 +1,172 @@
+"""A tiny BERT checkpoint, made on the spot by `transformers`.
+
+It stands in for bert-base-uncased where neither a network nor a folder gives
+the real one: the same files from the same library, but a BERT of two layers,
+trained for seconds on the part of mini-wiki that is about cranes and banks.
+
+    python -m d2lbert.original.tiny_checkpoint FOLDER
+"""
+
+import argparse
+from contextlib import contextmanager
+from pathlib import Path
+
+from d2lbert.data.batches import PretrainingBatches, take
+from d2lbert.data.corpora import TRAIN_PARAGRAPHS
+from d2lbert.data.mini.wiki import mini_wiki
+from d2lbert.files import draft_of
+from d2lbert.original.outputs import to_bert_batch
+from d2lbert.original.tokenizer import BertTokenizer
+from d2lbert.training.logs import warmup_linear
+
+TOPICS = ("crane (bird)", "crane (machine)", "bank (river)", "bank (money)")
+VOCAB_SIZE = 1000  # at most: so large that every word of the text is a piece
+SIZES = {"hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4,
+         "intermediate_size": 128, "max_position_embeddings": 64,
+         "hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0,
+         # BERT's 0.02 suits 768 hidden units; with 64, training is faster
+         # from larger weights.
+         "initializer_range": 0.08}
+BATCH_SIZE, MAX_LEN, PEAK_RATE = 32, 32, 5e-3
+
+
+def make_tiny_checkpoint(folder, num_steps=1000, seed=0):
+    """Pretrain a tiny BERT and save it as `transformers` saves any other.
+
+    On one machine a seed gives the same bytes, with any number of threads.
+    PyTorch's random state and its number of threads are left as they were.
+
+    Args:
+        folder: where config.json, model.safetensors, vocab.txt and
+            tokenizer_config.json are written; new or empty.
+        num_steps: of training, each on 32 pairs; 1000 take about 10 seconds.
+        seed: of the initial weights, the pairs, their order and the masks.
+
+    Returns:
+        The folder, a `Path`.
+
+    Raises:
+        FileExistsError: if there is something in the folder already.
+        ValueError: if num_steps is not positive.
+        ImportError: if torch or transformers is not installed.
+    """
+    folder = Path(folder)
+    _check_new(folder)
+    if num_steps < 1:
+        raise ValueError(f"num_steps is {num_steps}, not 1 or more")
+    torch, transformers = _libraries()
+    paragraphs = tiny_paragraphs()
+    tok = BertTokenizer.train(
+        (" ".join(s) for p in paragraphs for s in p), VOCAB_SIZE)
+    batches = PretrainingBatches(
+        paragraphs, tok.vocab, BATCH_SIZE, MAX_LEN, seed,
+        as_tensors=lambda batch: _tensors(to_bert_batch(batch)))
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        model = transformers.BertForPreTraining(
+            transformers.BertConfig(vocab_size=len(tok), **SIZES))
+    with _one_thread():
+        _train(model, list(take(batches, num_steps)))
+    _save(folder, model.eval(), tok)
+    return folder
+
+
+def tiny_paragraphs():
+    """The paragraphs of mini-wiki that the tiny BERT is trained on.
+
+    Returns:
+        A list of paragraphs, lists of sentences (lists of words).
+    """
+    return [paragraph.sentences for paragraph in mini_wiki(TRAIN_PARAGRAPHS)
+            if paragraph.topic in TOPICS]
+
+
+def _train(model, batches):
+    torch, _ = _libraries()
+    trainer = torch.optim.AdamW(model.parameters(), fused=True)
+    for step, batch in enumerate(batches):
+        trainer.param_groups[0]["lr"] = warmup_linear(
+            step, len(batches), PEAK_RATE)
+        trainer.zero_grad()
+        _loss(model, **batch).backward()
+        trainer.step()
+
+
+def _loss(model, labels, next_sentence_label, **inputs):
+    """That of model(…).loss, with the words of masked positions alone."""
+    torch, _ = _libraries()
+    cross_entropy = torch.nn.functional.cross_entropy
+    encoded, pooled = model.bert(**inputs, return_dict=False)[:2]
+    masked = labels != -100
+    words, is_next = model.cls(encoded[masked], pooled)
+    return (cross_entropy(words, labels[masked])
+            + cross_entropy(is_next, next_sentence_label))
+
+
+def _tensors(arrays):
+    torch, _ = _libraries()
+    return {name: torch.from_numpy(array).long()
+            for name, array in arrays.items()}
+
+
+def _libraries():
+    try:
+        import torch
+        import transformers
+    except ImportError as error:
+        raise ImportError("the tiny checkpoint is made by transformers and "
+                          "PyTorch: pip install 'd2lbert[test]'") from error
+    return torch, transformers
+
+
+def _check_new(folder):
+    if folder.exists() and not (folder.is_dir()
+                                and not any(folder.iterdir())):
+        raise FileExistsError(f"{folder} is there already and not an empty "
+                              "folder: name a new one, or delete it")
+
+
+def _save(folder, model, tok):
+    with draft_of(folder) as draft, _no_progress_bar():
+        model.save_pretrained(draft)
+        tok.save(draft)
+
+
+@contextmanager
+def _one_thread():
+    """Sums depend on how many threads share them, so one makes them all."""
+    torch, _ = _libraries()
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@contextmanager
+def _no_progress_bar():
+    _, transformers = _libraries()
+    logging = transformers.utils.logging
+    was_enabled = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            logging.enable_progress_bar()
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        prog="python -m d2lbert.original.tiny_checkpoint",
+        description="Make a tiny BERT checkpoint with transformers.")
+    parser.add_argument("folder", help="a new or empty folder")
+    try:
+        print(make_tiny_checkpoint(parser.parse_args().folder))
+    except (FileExistsError, ImportError) as error:
+        parser.error(str(error))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,333 @@
+"""From text to the inputs of BERT: WordPiece, `[CLS]`, `[SEP]`, padding.
+
+The work is done by the `tokenizers` library, set up as Google's uncased and
+cased models want it.
+"""
+
+import json
+import re
+from collections import Counter
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from d2lbert.checks import CheckpointError
+from d2lbert.data.corpora import read_text
+from d2lbert.data.vocab import Vocab
+from d2lbert.files import read_json, write_whole
+from d2lbert.original.find import find_checkpoint
+
+SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+# A word of more characters than these is [UNK], as in Google's code
+WORDPIECE = {"unk_token": "[UNK]", "continuing_subword_prefix": "##",
+             "max_input_chars_per_word": 100}
+PREPARATION = {"normalizer": "BertNormalizer",
+               "pre_tokenizer": "BertPreTokenizer"}
+
+
+class BertTokenizer:
+    """Turn texts into the inputs of BERT, and ids into text.
+
+    `[MASK]` and the other special tokens may be written in a text.
+
+    Args:
+        tokens: the vocabulary, a list in the order of the ids.
+        lowercase: also drops accents, as the uncased models want it.
+
+    Attributes:
+        tokens: the list, id -> token. lowercase: as given.
+
+    Raises:
+        ValueError: if the list lacks a special token, has a token twice, or
+            holds what is no token.
+        ImportError: if the tokenizers library is not installed.
+    """
+
+    def __init__(self, tokens, lowercase=True):
+        self.tokens, self.lowercase = list(tokens), lowercase
+        _check_tokens(self.tokens)
+        self._ids = {token: i for i, token in enumerate(self.tokens)}
+        self._library = _pipeline(self._ids, lowercase)
+
+    @classmethod
+    def from_pretrained(cls, source):
+        """Read the tokenizer of a BERT checkpoint.
+
+        Args:
+            source: a folder with vocab.txt or tokenizer.json, or a name; see
+                `find_checkpoint`. tokenizer_config.json tells whether text
+                is lowercased (without it: yes), and config.json how many
+                tokens the model knows.
+
+        Raises:
+            CheckpointError: if there is no vocabulary, if it is not one of
+                BERT's WordPieces, or if the model has another size.
+            ValueError: for a vocab.txt that is not UTF-8.
+        """
+        folder = find_checkpoint(source)
+        if (folder / "vocab.txt").is_file():
+            tokens, settings = _read_vocab(folder / "vocab.txt"), {}
+        elif (folder / "tokenizer.json").is_file():
+            tokens, settings = _read_tokenizer(folder / "tokenizer.json")
+        else:
+            raise CheckpointError(f"{folder} has neither a vocab.txt nor a "
+                                  "tokenizer.json: name a folder with one")
+        settings |= _read_optional(folder / "tokenizer_config.json")
+        size = _read_optional(folder / "config.json").get("vocab_size")
+        if size not in (None, len(tokens)):
+            raise CheckpointError(
+                f"{folder} has {len(tokens)} tokens, but its config.json "
+                f"says vocab_size {size}: they belong to different models")
+        try:
+            return cls(tokens, _lowercase(settings))
+        except ValueError as error:
+            raise CheckpointError(f"{folder}: {error}") from error
+
+    @classmethod
+    def train(cls, texts, vocab_size, lowercase=True, min_frequency=2):
+        """Make a vocabulary for texts; the same texts give the same one.
+
+        Args:
+            texts: an iterable of str.
+            vocab_size: tokens at most, special tokens and characters
+                included. A small text gives fewer.
+            min_frequency: how often two pieces must stand together to
+                become one.
+
+        Raises:
+            ValueError: if there is no text, or not room for its characters.
+        """
+        texts = _as_list(texts)
+        library = _pipeline({token: i for i, token in
+                             enumerate(SPECIAL_TOKENS)}, lowercase)
+        # Left to itself, the library numbers the characters inside words at
+        # random, and of equally frequent pairs it joins the lower numbers.
+        first = [*SPECIAL_TOKENS, *_inner_characters(texts, library)]
+        library.train_from_iterator(
+            texts, _tokenizers().trainers.WordPieceTrainer(
+                vocab_size=vocab_size, min_frequency=min_frequency,
+                special_tokens=first, show_progress=False))
+        ids = library.get_vocab()
+        if len(ids) > vocab_size:
+            raise ValueError(
+                f"vocab_size={vocab_size} is too small: the special tokens "
+                f"and single characters alone are {len(ids)}")
+        return cls(sorted(ids, key=ids.get), lowercase)
+
+    def __len__(self):
+        return len(self.tokens)
+
+    def __call__(self, texts, pairs=None, max_length=None, truncate=False):
+        """The inputs of BERT for texts or pairs of texts.
+
+        Args:
+            texts: B texts; a str is a batch of one.
+            pairs: B second texts, which may be empty.
+            max_length: the most tokens that the model can read.
+            truncate: cut what is longer, of a pair the longer text first;
+                every `[SEP]` stays.
+
+        Returns:
+            {"input_ids", "token_type_ids", "attention_mask"}: int32 arrays
+            (B, L), padded to the longest of the batch.
+
+        Raises:
+            ValueError: for no text, an empty one or one that is no str, for
+                another number of pairs, and for a text that is too long.
+        """
+        inputs = _as_list(texts)
+        if not all(text.strip() for text in inputs):
+            raise ValueError("a text is empty: there is nothing to read")
+        if pairs is not None:
+            inputs = _join(inputs, _as_list(pairs))
+        rows = self._library.encode_batch(inputs)
+        longest = max(map(len, rows))
+        if truncate or max_length is not None:
+            _check_room(longest, max_length, truncate, pairs is not None)
+        if max_length is not None and longest > max_length:
+            rows = self._truncated(inputs, max_length)
+        return {"input_ids": _pad([r.ids for r in rows], self.id("[PAD]")),
+                "token_type_ids": _pad([r.type_ids for r in rows]),
+                "attention_mask": _pad([r.attention_mask for r in rows])}
+
+    def _truncated(self, inputs, max_length):
+        self._library.enable_truncation(max_length)
+        try:
+            return self._library.encode_batch(inputs)
+        finally:
+            self._library.no_truncation()
+
+    def tokenize(self, text):
+        """The pieces of a text, a list, without `[CLS]` and `[SEP]`."""
+        return self._library.encode(text, add_special_tokens=False).tokens
+
+    def id(self, token):
+        """The id of a token; ValueError if the vocabulary lacks it."""
+        if token not in self._ids:
+            raise ValueError(f"{token!r} is not among the {len(self)} tokens "
+                             "of this vocabulary")
+        return self._ids[token]
+
+    def decode(self, ids):
+        """The text of a sequence of ids, special tokens included.
+
+        Raises:
+            IndexError: for an id outside 0 … len(tok) - 1.
+        """
+        self.vocab.to_tokens(ids)  # the library passes over unknown ids
+        return self._library.decode(list(map(int, ids)),
+                                    skip_special_tokens=False)
+
+    @cached_property
+    def vocab(self):
+        """A `Vocab` of the same ids; `[PAD]` is `<pad>` there, and so on."""
+        names = {token: f"<{token[1:-1].lower()}>" for token in SPECIAL_TOKENS}
+        vocab = Vocab()
+        vocab.idx_to_token = [names.get(t, t) for t in self.tokens]
+        vocab.token_to_idx = {t: i for i, t in enumerate(vocab.idx_to_token)}
+        return vocab
+
+    def save(self, folder):
+        """Write vocab.txt and tokenizer_config.json into a folder."""
+        folder = Path(folder)
+        settings = {"do_lower_case": self.lowercase,
+                    "tokenizer_class": "BertTokenizer"}
+        write_whole(folder / "tokenizer_config.json",
+                    json.dumps(settings) + "\n")
+        write_whole(folder / "vocab.txt", "\n".join(self.tokens) + "\n")
+
+
+def _tokenizers():
+    try:
+        import tokenizers
+    except ImportError as error:
+        raise ImportError("WordPiece needs the tokenizers library: "
+                          "pip install 'd2lbert[pretrained]'") from error
+    return tokenizers
+
+
+def _pipeline(ids, lowercase):
+    """The library's tokenizer for {token: id}."""
+    lib = _tokenizers()
+    library = lib.Tokenizer(lib.models.WordPiece(ids, **WORDPIECE))
+    library.normalizer = lib.normalizers.BertNormalizer(lowercase=lowercase)
+    library.pre_tokenizer = lib.pre_tokenizers.BertPreTokenizer()
+    library.post_processor = lib.processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1",
+        special_tokens=[(token, ids[token]) for token in ("[CLS]", "[SEP]")])
+    library.decoder = lib.decoders.WordPiece()
+    library.add_special_tokens(list(SPECIAL_TOKENS))
+    return library
+
+
+def _inner_characters(texts, library):
+    """"##c" for every character c that does not begin a word, sorted."""
+    normalize = library.normalizer.normalize_str
+    split = library.pre_tokenizer.pre_tokenize_str
+    strings = {string for text in texts for string in text.split(" ")}
+    words = (word for s in strings for word, _ in split(normalize(s)))
+    return sorted({f"##{c}" for word in words for c in word[1:]})
+
+
+def _read_vocab(path):
+    """A token a line; its number is the id. Only line feeds end a line."""
+    text = read_text(path).replace("\r\n", "\n").rstrip("\n")
+    if not text:
+        raise CheckpointError(f"{path} is empty, not a list of tokens")
+    return text.split("\n")
+
+
+def _read_tokenizer(path):
+    """Tokens and settings in the library's own file."""
+    content = read_json(path, dict)
+    model, normalizer, splitter = (
+        content.get(part) or {}
+        for part in ("model", "normalizer", "pre_tokenizer"))
+    found = {"normalizer": normalizer.get("type"),
+             "pre_tokenizer": splitter.get("type"),
+             **{key: model.get(key) for key in WORDPIECE}}
+    for key, value in {**PREPARATION, **WORDPIECE}.items():
+        if found[key] != value:
+            raise CheckpointError(
+                f"{path} holds a tokenizer of type {model.get('type')} with "
+                f"{key} {found[key]!r}; BERT's is WordPiece with {value!r}")
+    ids = model["vocab"] | {t["content"]: t["id"]
+                            for t in content.get("added_tokens", [])}
+    if sorted(ids.values()) != list(range(len(ids))):
+        raise CheckpointError(f"the {len(ids)} tokens in {path} are not "
+                              f"numbered from 0 to {len(ids) - 1}")
+    return sorted(ids, key=ids.get), {
+        "do_lower_case": normalizer.get("lowercase"),
+        "strip_accents": normalizer.get("strip_accents"),
+        "tokenize_chinese_chars": normalizer.get("handle_chinese_chars")}
+
+
+def _read_optional(path):
+    return read_json(path, dict) if path.is_file() else {}
+
+
+def _lowercase(settings):
+    """do_lower_case; the other settings have to be those of Google's BERT."""
+    lowercase = settings.get("do_lower_case", True)
+    strip_accents = settings.get("strip_accents")
+    if strip_accents not in (None, lowercase):
+        raise CheckpointError(
+            f"the tokenizer has strip_accents={strip_accents} with "
+            f"do_lower_case={lowercase}, but BERT's has both or neither")
+    if not settings.get("tokenize_chinese_chars", True):
+        raise CheckpointError("the tokenizer has tokenize_chinese_chars="
+                              "False, but BERT's splits Chinese characters")
+    return lowercase
+
+
+def _as_list(texts):
+    texts = [texts] if isinstance(texts, str) else list(texts)
+    if not texts:
+        raise ValueError("there is no text: give a str or a list of str")
+    for text in texts:
+        if not isinstance(text, str):
+            raise ValueError(f"a text is {text!r}, not a str")
+    return texts
+
+
+def _join(texts, pairs):
+    if len(pairs) != len(texts):
+        raise ValueError(f"{len(texts)} texts and {len(pairs)} second texts "
+                         "make no pairs")
+    return list(zip(texts, pairs))
+
+
+def _check_room(longest, max_length, truncate, is_pair):
+    if max_length is None:
+        raise ValueError("truncate=True needs a max_length")
+    if longest > max_length and not truncate:
+        raise ValueError(
+            f"a text has {longest} tokens with [CLS] and [SEP], but "
+            f"max_length={max_length}: shorten it, or give truncate=True")
+    least = 5 if is_pair else 3
+    if max_length < least:
+        raise ValueError(f"max_length={max_length} has no room for the text: "
+                         f"{least} tokens are the least")
+
+
+def _pad(rows, value=0):
+    """Lists of ids as an array (B, L)."""
+    padded = np.full((len(rows), max(map(len, rows))), value, np.int32)
+    for row, values in zip(padded, rows):
+        row[:len(values)] = values
+    return padded
+
+
+def _check_tokens(tokens):
+    for i, token in enumerate(tokens):
+        if not isinstance(token, str) or not re.fullmatch(r"[^\r\n]+", token):
+            raise ValueError(f"token {i} is {token!r}, not a str of one line")
+    token, count = Counter(tokens).most_common(1)[0] if tokens else ("", 0)
+    if count > 1:
+        raise ValueError(f"the token {token!r} is {count} times in the "
+                         "vocabulary, so that it has no id of its own")
+    missing = [token for token in SPECIAL_TOKENS if token not in tokens]
+    if missing:
+        raise ValueError(f"the vocabulary lacks {', '.join(missing)}: is it "
+                         "that of a BERT?")

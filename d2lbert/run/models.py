@@ -1,0 +1,169 @@
+"""One face for the models of all backends, for programs that compare them."""
+
+from typing import Any
+
+import numpy as np
+
+from d2lbert.backends import load_backend
+from d2lbert.checkpoints.d2l import bert_shapes, classifier_shapes
+from d2lbert.checkpoints.params import Params, initial_params, save_params
+from d2lbert.original.config import BertConfig
+from d2lbert.original.find import load_checkpoint_folder
+from d2lbert.original.huggingface import SHAPES
+
+
+class Model:
+    """A net of any backend, with its weights.
+
+    PyTorch and MXNet keep the weights in the net and their functions take
+    the net. Flax keeps them beside the net: functions take both, and those
+    that train return new weights.
+
+    Attributes:
+        d2l: the backend's module; net: its model.
+        params: {'params': …} of a Flax net, None in the other backends.
+    """
+
+    def __init__(self, d2l, net: Any, params: Params) -> None:
+        self.d2l, self.net = d2l, net
+        self.import_params(params)
+
+    def import_params(self, params: Params) -> None:
+        """Take over {name: array}."""
+        self.params = self.d2l.import_params(self.net, params)
+
+    def export_params(self) -> Params:
+        """The weights as {name: array}."""
+        return self.d2l.export_params(self.holder)
+
+    @property
+    def holder(self) -> Any:
+        """What holds the weights: the net or, in JAX, {'params': …}."""
+        return self.net if self.params is None else self.params
+
+    @property
+    def parts(self) -> tuple:
+        """What functions take as their first arguments."""
+        return (self.net,) if self.params is None else (self.net, self.params)
+
+    def save(self, path) -> None:
+        """Write the weights as safetensors."""
+        save_params(path, self.export_params())
+
+    def _learn(self, function, *args, **recipe):
+        if self.params is None:
+            return function(*args, **recipe)
+        self.params, log = function(*args, params=self.params, **recipe)
+        return log
+
+    # d2l's BERT
+
+    def train(self, train_iter, vocab_size: int, num_steps: int, **recipe):
+        """`train_bert` with the backend's cross-entropy and devices."""
+        return self._learn(
+            self.d2l.train_bert, train_iter, self.net,
+            self.d2l.cross_entropy(), vocab_size, self.d2l.try_all_gpus(),
+            num_steps, **recipe)
+
+    def evaluate(self, data_iter) -> tuple[float, float, float]:
+        """Masked-LM loss, next-sentence loss and accuracy."""
+        return self.d2l.evaluate_bert(*self.parts, data_iter)
+
+    def encode(self, pairs, vocab) -> np.ndarray:
+        """Encodings (N, L, H) of sentences and pairs."""
+        return self.d2l.encode(*self.parts, pairs, vocab)
+
+    # A classifier of pairs
+
+    def fine_tune(self, train_iter, dev_iter, test_iter, num_epochs: int,
+                  lr: float, **recipe):
+        """`train_ch13` with Adam and the backend's cross-entropy."""
+        return self._learn(
+            self.d2l.train_ch13, self.net, train_iter, test_iter,
+            self.d2l.cross_entropy(), self.d2l.adam(self.net, lr), num_epochs,
+            self.d2l.try_all_gpus(), dev_iter=dev_iter, **recipe)
+
+    def predict(self, data_iter) -> tuple[np.ndarray, np.ndarray]:
+        """Predicted and true classes, two (N,) arrays."""
+        return self.d2l.predict(*self.parts, data_iter)
+
+    def classify(self, pairs, vocab) -> np.ndarray:
+        """Probabilities (N, 3) of the labels of pairs of sentences."""
+        return self.d2l.classify(*self.parts, pairs, vocab)
+
+    # The original BERT
+
+    def fit(self, batches, num_steps: int, lr: float, **recipe):
+        """Train on the model's own loss; a `LossLog`."""
+        return self._learn(
+            self.d2l.fit, self.net, batches, num_steps, lr, **recipe)
+
+    def infer(self, batch) -> Any:
+        """The outputs for a dict of NumPy arrays, as NumPy arrays."""
+        return self.d2l.infer(*self.parts, batch)
+
+    def predict_classes(self, batches) -> tuple[np.ndarray, np.ndarray]:
+        """Predicted and true classes, two (N,) arrays."""
+        return self.d2l.predict_classes(*self.parts, batches)
+
+    def save_pretrained(self, folder) -> None:
+        """Write a folder that Hugging Face's `transformers` reads."""
+        self.net.save_pretrained(folder, *self.parts[1:])
+
+
+def make_bert(backend: str, vocab_size: int, seed: int = 0, **sizes) -> Model:
+    """A `BERTModel` with the shared initial weights.
+
+    Args:
+        backend: 'torch', 'mxnet' or 'jax'.
+        sizes: num_hiddens, ffn_num_hiddens, num_heads, num_blks, dropout
+            and, if wanted, max_len.
+    """
+    d2l = load_backend(backend)
+    params = initial_params(bert_shapes(vocab_size, **sizes), seed)
+    return Model(d2l, d2l.BERTModel(vocab_size, **sizes), params)
+
+
+def make_classifier(backend: str, vocab_size: int, seed: int = 0,
+                    pretrained: Params | None = None, **sizes) -> Model:
+    """A `BERTClassifier` of pairs.
+
+    Args:
+        pretrained: {name: array} of a BERT, whose encoder and hidden layer
+            are taken over; without it all weights are new.
+        sizes: as in `make_bert`.
+    """
+    d2l = load_backend(backend)
+    params = initial_params(classifier_shapes(3, vocab_size, **sizes), seed)
+    params |= {name: array for name, array in (pretrained or {}).items()
+               if name in params}
+    bert = d2l.BERTModel(vocab_size, **sizes)
+    return Model(d2l, d2l.BERTClassifier(bert), params)
+
+
+def make_original(backend: str, architecture: str, config: BertConfig,
+                  params: Params | None = None, seed: int = 0,
+                  **sizes) -> Model:
+    """An original BERT.
+
+    Args:
+        architecture: 'BertModel', 'BertForPreTraining' or
+            'BertForSequenceClassification'.
+        params: {name: array}; None for the shared initial weights.
+        sizes: num_labels of a classifier.
+    """
+    d2l = load_backend(backend)
+    if params is None:
+        params = initial_params(SHAPES[architecture](config, **sizes), seed)
+    return Model(d2l, getattr(d2l, architecture)(config, **sizes), params)
+
+
+def load_original(backend: str, architecture: str, source, **sizes) -> Model:
+    """`make_original` with the weights of a checkpoint of Hugging Face.
+
+    Args:
+        source: a folder or a name; see `find_checkpoint`.
+    """
+    config, params, sizes = load_checkpoint_folder(
+        source, architecture, **sizes)
+    return make_original(backend, architecture, config, params, **sizes)

@@ -1,0 +1,354 @@
+"""The original BERT in PyTorch (Devlin et al., 2019), in the field's names.
+
+Other than d2l's (`model.py`): LayerNorm and dropout on the embeddings, GELU,
+and a masked-LM head that predicts with the word embeddings. The weights have
+the names that Hugging Face's checkpoints give them.
+
+B = batch size, L = sequence length, H = hidden_size, A = number of heads,
+V = vocab_size, C = number of labels.
+"""
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from d2lbert.original.find import load_checkpoint_folder
+from d2lbert.original.huggingface import save_checkpoint_folder
+from d2lbert.original.outputs import (
+    BertOutputs,
+    ClassifierOutputs,
+    PreTrainingOutputs,
+    check_inputs,
+)
+from d2lbert.torch.checkpoint import export_params, import_params
+from d2lbert.torch.model import init_weights
+
+
+class BertEmbeddings(nn.Module):
+    """Word + position + segment, then LayerNorm and dropout."""
+
+    def __init__(self, config):
+        super().__init__()
+        H = config.hidden_size
+        self.word_embeddings = nn.Embedding(config.vocab_size, H)
+        self.position_embeddings = nn.Embedding(
+            config.max_position_embeddings, H)
+        self.token_type_embeddings = nn.Embedding(config.type_vocab_size, H)
+        self.LayerNorm = nn.LayerNorm(H, eps=config.layer_norm_eps)
+        self.dropout = nn.Dropout(config.hidden_dropout_prob)
+
+    def forward(self, input_ids, token_type_ids):
+        """(B, L), (B, L) -> (B, L, H)."""
+        positions = torch.arange(input_ids.shape[1], device=input_ids.device)
+        X = (self.word_embeddings(input_ids)
+             + self.position_embeddings(positions)
+             + self.token_type_embeddings(token_type_ids))
+        return self.dropout(self.LayerNorm(X))
+
+
+class BertSelfAttention(nn.Module):
+    """Scaled dot-product attention in A heads, with biases."""
+
+    def __init__(self, config):
+        super().__init__()
+        H = config.hidden_size
+        self.num_heads = config.num_attention_heads
+        self.dropout = config.attention_probs_dropout_prob
+        self.query, self.key, self.value = (nn.Linear(H, H) for _ in range(3))
+
+    def forward(self, X, mask, output_attentions=False):
+        """(B, L, H), (B, L) -> (B, L, H), and weights (B, A, L, L) or None.
+
+        A mask is 1 where there is a token and 0 where there is padding.
+        """
+        Q, K, V = (self.split(layer(X))
+                   for layer in (self.query, self.key, self.value))
+        visible, dropout = mask.bool()[:, None, None], (
+            self.dropout if self.training else 0.0)
+        if output_attentions:
+            scores = Q @ K.transpose(2, 3) / Q.shape[-1] ** 0.5
+            probs = scores.masked_fill(~visible, -torch.inf).softmax(-1)
+            out = F.dropout(probs, dropout) @ V
+        else:  # the same in one pass, which keeps no weights
+            probs, out = None, F.scaled_dot_product_attention(
+                Q, K, V, attn_mask=visible, dropout_p=dropout)
+        return out.transpose(1, 2).flatten(2), probs
+
+    def split(self, X):
+        """(B, L, H) -> (B, A, L, H / A)."""
+        return X.unflatten(-1, (self.num_heads, -1)).transpose(1, 2)
+
+
+class BertOutput(nn.Module):
+    """Dense and dropout, then residual connection and LayerNorm."""
+
+    def __init__(self, config, num_inputs):
+        super().__init__()
+        self.dense = nn.Linear(num_inputs, config.hidden_size)
+        self.LayerNorm = nn.LayerNorm(
+            config.hidden_size, eps=config.layer_norm_eps)
+        self.dropout = nn.Dropout(config.hidden_dropout_prob)
+
+    def forward(self, Y, X):
+        """What a sublayer computed, and what it was given -> (B, L, H)."""
+        return self.LayerNorm(X + self.dropout(self.dense(Y)))
+
+
+class BertAttention(nn.Module):
+    """Self-attention and its output layer."""
+
+    def __init__(self, config):
+        super().__init__()
+        self.self = BertSelfAttention(config)
+        self.output = BertOutput(config, config.hidden_size)
+
+    def forward(self, X, mask, output_attentions=False):
+        """As `BertSelfAttention`."""
+        Y, probs = self.self(X, mask, output_attentions)
+        return self.output(Y, X), probs
+
+
+class BertIntermediate(nn.Module):
+    """The wide half of the feed-forward network, with GELU."""
+
+    def __init__(self, config):
+        super().__init__()
+        self.dense = nn.Linear(config.hidden_size, config.intermediate_size)
+
+    def forward(self, X):
+        """(B, L, H) -> (B, L, intermediate_size)."""
+        return F.gelu(self.dense(X))
+
+
+class BertLayer(nn.Module):
+    """Attention, then feed-forward, each with its residual connection."""
+
+    def __init__(self, config):
+        super().__init__()
+        self.attention = BertAttention(config)
+        self.intermediate = BertIntermediate(config)
+        self.output = BertOutput(config, config.intermediate_size)
+
+    def forward(self, X, mask, output_attentions=False):
+        """As `BertSelfAttention`."""
+        X, probs = self.attention(X, mask, output_attentions)
+        # The feed-forward network's output is added to its own input
+        return self.output(self.intermediate(X), X), probs
+
+
+class BertEncoder(nn.Module):
+    """The layers, one after another."""
+
+    def __init__(self, config):
+        super().__init__()
+        self.layer = nn.ModuleList(
+            BertLayer(config) for _ in range(config.num_hidden_layers))
+
+    def forward(self, X, mask, output_attentions=False):
+        """Lists: inputs and outputs of the layers, weights of attention."""
+        hidden_states, attentions = [X], []
+        for layer in self.layer:
+            X, probs = layer(X, mask, output_attentions)
+            hidden_states.append(X)
+            attentions.append(probs)
+        return hidden_states, attentions
+
+
+class BertPooler(nn.Module):
+    """A dense layer and tanh on the vector of [CLS]."""
+
+    def __init__(self, config):
+        super().__init__()
+        self.dense = nn.Linear(config.hidden_size, config.hidden_size)
+
+    def forward(self, X):
+        """(B, L, H) -> (B, H)."""
+        return self.dense(X[:, 0]).tanh()
+
+
+class BertPreTrainedModel(nn.Module):
+    """What every BERT here can do: come from a checkpoint and become one."""
+
+    def __init__(self, config):
+        super().__init__()
+        self.config = config
+
+    @classmethod
+    def from_pretrained(cls, source, new=(), **sizes):
+        """Load a checkpoint of Hugging Face, in evaluation mode.
+
+        Args:
+            source: a folder with config.json and the weights, or a name.
+            new: beginnings of the names of weights that may be missing and
+                then start anew; a classifier always may.
+            sizes: `num_labels` of a classifier.
+
+        Raises:
+            CheckpointError: for another architecture, or weights that do not
+                fit; see `load_checkpoint_folder`.
+        """
+        config, params, sizes = load_checkpoint_folder(
+            source, cls.__name__, new, **sizes)
+        net = cls(config, **sizes)
+        import_params(net, params)
+        return net.eval()
+
+    def save_pretrained(self, folder):
+        """Write config.json and model.safetensors, as `transformers` does."""
+        save_checkpoint_folder(
+            folder, self.config, export_params(self), type(self).__name__)
+
+
+class BertModel(BertPreTrainedModel):
+    """Embeddings, encoder and pooler."""
+
+    def __init__(self, config):
+        super().__init__(config)
+        self.embeddings = BertEmbeddings(config)
+        self.encoder = BertEncoder(config)
+        self.pooler = BertPooler(config)
+        self.apply(init_weights)
+
+    def forward(self, input_ids, attention_mask=None, token_type_ids=None,
+                output_attentions=False):
+        """Encode a batch.
+
+        Args:
+            input_ids: (B, L) integers.
+            attention_mask: (B, L), 1 for a token, 0 for padding; or None.
+            token_type_ids: (B, L) segments; None for a single one.
+            output_attentions: whether attention's weights are wanted.
+
+        Returns:
+            `BertOutputs`.
+
+        Raises:
+            ValueError: for an input that is too long, or ids out of range.
+        """
+        if attention_mask is None:
+            attention_mask = torch.ones_like(input_ids)
+        if token_type_ids is None:
+            token_type_ids = torch.zeros_like(input_ids)
+        on_host = input_ids.device.type == "cpu"  # elsewhere we should wait
+        check_inputs(self.config, input_ids, attention_mask, token_type_ids,
+                     with_values=on_host)
+        hidden_states, attentions = self.encoder(
+            self.embeddings(input_ids, token_type_ids), attention_mask,
+            output_attentions)
+        X = hidden_states[-1]
+        return BertOutputs(X, self.pooler(X), hidden_states, attentions)
+
+
+class BertPredictionHeadTransform(nn.Module):
+    """Dense, GELU and LayerNorm, before words are predicted."""
+
+    def __init__(self, config):
+        super().__init__()
+        self.dense = nn.Linear(config.hidden_size, config.hidden_size)
+        self.LayerNorm = nn.LayerNorm(
+            config.hidden_size, eps=config.layer_norm_eps)
+
+    def forward(self, X):
+        """(B, L, H) -> (B, L, H)."""
+        return self.LayerNorm(F.gelu(self.dense(X)))
+
+
+class BertLMPredictionHead(nn.Module):
+    """Scores of all words at every position.
+
+    The decoder is the matrix of word embeddings: it is passed in, and there
+    is no second one that could come to differ.
+    """
+
+    def __init__(self, config):
+        super().__init__()
+        self.transform = BertPredictionHeadTransform(config)
+        self.bias = nn.Parameter(torch.zeros(config.vocab_size))
+
+    def forward(self, X, word_embeddings):
+        """(B, L, H), (V, H) -> logits (B, L, V)."""
+        return F.linear(self.transform(X), word_embeddings, self.bias)
+
+
+class BertPreTrainingHeads(nn.Module):
+    """Masked words from every vector, next sentence from the pooled one."""
+
+    def __init__(self, config):
+        super().__init__()
+        self.predictions = BertLMPredictionHead(config)
+        self.seq_relationship = nn.Linear(config.hidden_size, 2)
+
+    def forward(self, X, pooled, word_embeddings):
+        """(B, L, H), (B, H), (V, H) -> logits (B, L, V) and (B, 2)."""
+        return (self.predictions(X, word_embeddings),
+                self.seq_relationship(pooled))
+
+
+class BertForPreTraining(BertPreTrainedModel):
+    """BERT with the two heads of pretraining."""
+
+    def __init__(self, config):
+        super().__init__(config)
+        self.bert = BertModel(config)
+        self.cls = BertPreTrainingHeads(config)
+        self.cls.apply(init_weights)
+
+    def forward(self, input_ids, attention_mask=None, token_type_ids=None,
+                labels=None, next_sentence_label=None):
+        """Predict masked words and whether the second sentence is next.
+
+        Args:
+            input_ids, attention_mask, token_type_ids: as in `BertModel`.
+            labels: (B, L) the words that were there; -100 is not counted.
+            next_sentence_label: (B,) 0 if it is the next one, 1 if not.
+
+        Returns:
+            `PreTrainingOutputs`; the loss is the sum of those that labels
+            are given for, None without labels.
+        """
+        encoded = self.bert(input_ids, attention_mask, token_type_ids)
+        words, is_next = self.cls(
+            encoded.last_hidden_state, encoded.pooler_output,
+            self.bert.embeddings.word_embeddings.weight)
+        losses = [cross_entropy(logits, y) for logits, y in (
+            (words, labels), (is_next, next_sentence_label)) if y is not None]
+        return PreTrainingOutputs(
+            sum(losses) if losses else None, words, is_next)
+
+
+class BertForSequenceClassification(BertPreTrainedModel):
+    """BERT with one new layer, on the pooled vector."""
+
+    def __init__(self, config, num_labels=2):
+        super().__init__(config)
+        self.bert = BertModel(config)
+        self.dropout = nn.Dropout(config.hidden_dropout_prob)
+        self.classifier = nn.Linear(config.hidden_size, num_labels)
+        self.classifier.apply(init_weights)
+
+    def forward(self, input_ids, attention_mask=None, token_type_ids=None,
+                labels=None):
+        """Classify texts or pairs of texts.
+
+        Args:
+            input_ids, attention_mask, token_type_ids: as in `BertModel`.
+            labels: (B,) classes; -100 is not counted.
+
+        Returns:
+            `ClassifierOutputs`, logits (B, C); the loss is None without
+            labels.
+        """
+        encoded = self.bert(input_ids, attention_mask, token_type_ids)
+        logits = self.classifier(self.dropout(encoded.pooler_output))
+        loss = None if labels is None else cross_entropy(logits, labels)
+        return ClassifierOutputs(loss, logits)
+
+
+def cross_entropy(logits, labels):
+    """Mean over the labels that are not -100, 0 where there are none.
+
+    Logits (..., C), labels (...) -> a scalar.
+    """
+    total = F.cross_entropy(logits.flatten(0, -2), labels.flatten().long(),
+                            ignore_index=-100, reduction="sum")
+    return total / (labels != -100).sum().clamp(min=1)

@@ -1,0 +1,90 @@
+"""Training the original BERT in PyTorch, for any task.
+
+The model computes its own loss, so that one loop pretrains and fine-tunes.
+Batches are dicts of NumPy arrays, by the names of the model's inputs.
+"""
+
+import torch
+
+from d2lbert.data.batches import take
+from d2lbert.torch.data import to_tensors
+from d2lbert.torch.train import evaluation, try_gpu
+from d2lbert.training.logs import LossLog, gather, warmup_linear
+
+CLIP = 1.0  # the largest norm of a gradient (Google's BERT code)
+
+
+def adamw(net, lr, weight_decay=0.01):
+    """AdamW; biases and layer norms do not decay (Google's BERT code)."""
+    matrices = [p for p in net.parameters() if p.dim() > 1]
+    vectors = [p for p in net.parameters() if p.dim() == 1]
+    return torch.optim.AdamW(
+        [{"params": matrices, "weight_decay": weight_decay},
+         {"params": vectors, "weight_decay": 0.0}], lr=lr, eps=1e-6)
+
+
+def fit(net, batches, num_steps, lr, warmup=0.1, device=None):
+    """Train net on its own loss: AdamW, warm-up, linear decay.
+
+    Args:
+        net: a `BertForPreTraining` or a `BertForSequenceClassification`.
+        batches: iterable of dicts with labels; epoch after epoch.
+        lr: peak learning rate; warmup: share of the steps that lead to it.
+        device: None for the first accelerator, or the CPU.
+
+    Returns:
+        The `LossLog`. Prints the last loss and the examples a second.
+    """
+    device = device or try_gpu()
+    net.to(device).train()
+    trainer = adamw(net, lr)
+    schedule = torch.optim.lr_scheduler.LambdaLR(
+        trainer, lambda step: warmup_linear(step, num_steps, 1.0, warmup))
+
+    def step(batch):
+        loss = net(**on_device(batch, device)).loss
+        trainer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(net.parameters(), CLIP)
+        trainer.step()
+        schedule.step()
+        return (loss.detach(),)
+
+    log = LossLog(num_steps).run(take(batches, num_steps), step)
+    log.report(device)
+    net.eval()
+    return log
+
+
+def on_device(batch, device):
+    """A dict of NumPy arrays as tensors on a device."""
+    return {name: x.to(device) for name, x in to_tensors(batch).items()}
+
+
+def infer(net, batch, **options):
+    """What net computes for a batch, in evaluation mode.
+
+    Args:
+        batch: a dict of NumPy arrays, such as a tokenizer gives.
+        options: `output_attentions` of a `BertModel`.
+
+    Returns:
+        The net's outputs, as NumPy arrays.
+    """
+    with evaluation(net) as device:
+        return as_numpy(net(**on_device(batch, device), **options))
+
+
+def as_numpy(x):
+    """Tensors, or a tuple or list of them, as NumPy arrays."""
+    if isinstance(x, tuple):
+        return type(x)(*map(as_numpy, x))
+    if isinstance(x, list):
+        return list(map(as_numpy, x))
+    return x if x is None else x.detach().cpu().numpy()
+
+
+def predict_classes(net, batches):
+    """Predicted and true classes, two (N,) arrays, in evaluation mode."""
+    return gather((infer(net, batch).logits.argmax(1), batch["labels"])
+                  for batch in batches)

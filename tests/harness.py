@@ -1,0 +1,145 @@
+"""What the tests ask of each backend, in NumPy arrays and d2l's names."""
+
+import numpy as np
+import pytest
+
+from d2lbert.backends import BACKENDS, load_backend
+from d2lbert.run.models import make_bert, make_classifier
+
+SIZES = dict(num_hiddens=16, ffn_num_hiddens=24, num_heads=2, num_blks=2,
+             dropout=0.0, max_len=32)
+V = 53
+
+
+def installed(backend):
+    try:
+        load_backend(backend)
+    except ImportError:
+        return False
+    return True
+
+
+def each_backend():
+    """Parametrise a test by backend, skipping those not installed."""
+    return pytest.mark.parametrize("backend", [
+        pytest.param(b, marks=pytest.mark.skipif(
+            not installed(b), reason=f"{b} is not installed"))
+        for b in BACKENDS])
+
+
+def small_bert(backend, seed=0, noise=0.3, **sizes):
+    """A small model whose weights are large enough to matter."""
+    return noisy(make_bert(backend, V, seed, **{**SIZES, **sizes}), seed,
+                 noise)
+
+
+def noisy(bert, seed, noise):
+    """The same model with noise on all its weights."""
+    rng = np.random.default_rng(seed)
+    bert.import_params({
+        name: (a + rng.normal(0, noise, a.shape)).astype(np.float32)
+        for name, a in sorted(bert.export_params().items())})
+    return bert
+
+
+def make_batch(seed=0, B=6, L=13, P=4):
+    """A random batch, ragged and with unused slots, as the loaders make."""
+    rng = np.random.default_rng(seed)
+    valid_lens = rng.integers(P + 2, L, B).astype(np.int32)
+    slots = rng.integers(1, P + 1, B)[:, None]
+    used = np.arange(P) < slots
+    positions = np.where(used, np.stack(
+        [rng.permutation(n - 1)[:P] + 1 for n in valid_lens]), 0)
+    return (rng.integers(0, V, (B, L)).astype(np.int32),
+            rng.integers(0, 2, (B, L)).astype(np.int32), valid_lens,
+            positions.astype(np.int32), used.astype(np.float32),
+            np.where(used, rng.integers(0, V, (B, P)), 0).astype(np.int32),
+            rng.integers(0, 2, B).astype(np.int32))
+
+
+def forward(bert, batch):
+    """encoded_X, mlm_Y_hat, nsp_Y_hat in evaluation mode."""
+    inputs = bert.d2l.to_tensors(batch)[:4]
+    if bert.d2l.__name__.endswith("torch"):
+        bert.net.eval()
+    outputs = (bert.net(*inputs) if bert.params is None
+               else bert.net.apply(bert.params, *inputs))
+    return [to_numpy(x) for x in outputs]
+
+
+def to_numpy(x):
+    if hasattr(x, "asnumpy"):
+        return x.asnumpy()
+    return np.asarray(x.detach() if hasattr(x, "detach") else x)
+
+
+def activations(bert, batch):
+    """Output of each attention and each block, in order, (B, L, H)."""
+    inputs = bert.d2l.to_tensors(batch)[:3]
+    if bert.params is not None:
+        _, state = bert.net.apply(bert.params, *inputs, mutable=[
+            "intermediates"], capture_intermediates=True)
+        blks = state["intermediates"]["encoder"]
+        return [np.asarray(part["__call__"][0])
+                for i in range(SIZES["num_blks"])
+                for part in (blks[f"blks_{i}"]["attention"],
+                             blks[f"blks_{i}"])]
+    seen = []
+
+    def keep(module, args, output):
+        seen.append(to_numpy(output))
+
+    hooks = [part.register_forward_hook(keep)
+             for blk in bert.net.encoder.blks for part in (blk.attention, blk)]
+    forward(bert, batch)
+    for hook in hooks:
+        hook.remove() if hasattr(hook, "remove") else hook.detach()
+    return seen
+
+
+def losses_and_grads(bert, batch):
+    """mlm_l, nsp_l and {name: gradient of their sum}, by the clear path."""
+    return {"torch": _torch, "mxnet": _mxnet, "jax": _jax}[
+        bert.d2l.__name__.rpartition(".")[2]](bert, bert.d2l.to_tensors(batch))
+
+
+def _torch(bert, batch):
+    bert.net.zero_grad()
+    mlm_l, nsp_l, l = bert.d2l._get_batch_loss_bert(
+        bert.net, bert.d2l.cross_entropy(), V, *batch)
+    l.backward()
+    return mlm_l.item(), nsp_l.item(), {
+        name: p.grad.numpy().copy()
+        for name, p in bert.net.named_parameters()}
+
+
+def _mxnet(bert, batch):
+    from mxnet import autograd
+
+    from d2lbert.mxnet.checkpoint import named_parameters
+    with autograd.record():
+        mlm_ls, nsp_ls, ls = bert.d2l._get_batch_loss_bert(
+            bert.net, bert.d2l.cross_entropy(), V, *([x] for x in batch))
+    ls[0].backward()
+    return float(mlm_ls[0]), float(nsp_ls[0]), {
+        name: p.grad().asnumpy()
+        for name, p in named_parameters(bert.net).items()}
+
+
+def _jax(bert, batch):
+    import jax
+
+    def loss(params):
+        mlm_l, nsp_l, l = bert.d2l._get_batch_loss_bert(
+            bert.net, params, None, bert.d2l.cross_entropy(), V, *batch)
+        return l, (mlm_l, nsp_l)
+
+    (_, (mlm_l, nsp_l)), grads = jax.value_and_grad(
+        loss, has_aux=True)(bert.params)
+    return float(mlm_l), float(nsp_l), bert.d2l.export_params(grads)
+
+
+def small_classifier(backend, seed=0, noise=0.3, **sizes):
+    """A small `Classifier` whose weights are large enough to matter."""
+    return noisy(make_classifier(backend, V, seed, **{**SIZES, **sizes}),
+                 seed, noise)
