@@ -25,7 +25,6 @@ from d2lbert.data.batches import PretrainingBatches
 from d2lbert.data.pretraining import RESERVED_TOKENS
 from d2lbert.data.vocab import Vocab
 from d2lbert.run.models import make_bert
-from d2lbert.training.logs import warmup_linear
 
 WORDS = [f"w{i}" for i in range(V - 5)]
 VOCAB = Vocab(WORDS, reserved_tokens=RESERVED_TOKENS)
@@ -269,15 +268,6 @@ def test_checkpoints_are_written_whole_or_not_at_all(tmp_path):
         load_params(path)
     with pytest.raises(FileNotFoundError, match="no checkpoint"):
         load_params(tmp_path / "nowhere.safetensors")
-
-
-def test_schedule_rises_then_falls():
-    rates = [warmup_linear(step, 100, 2.0) for step in range(100)]
-    assert rates.index(max(rates)) in (9, 10) and max(rates) == 2.0
-    assert rates[0] == pytest.approx(0.2)
-    assert 0 < rates[-1] < 0.03
-    assert np.diff(rates)[:9].min() > 0 > np.diff(rates)[10:].max()
-    assert [warmup_linear(0, 1, 2.0)] == [2.0]
 
 
 def test_same_seed_same_batches_in_every_backend():

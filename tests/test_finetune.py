@@ -18,7 +18,6 @@ from d2lbert.checkpoints.d2l import classifier_shapes
 from d2lbert.data.pairs import PairBatches
 from d2lbert.data.snli import LABELS
 from d2lbert.data.vocab import Vocab
-from d2lbert.training.logs import FineTuningLog, rate_factor
 
 MAX_LEN = SIZES["max_len"]
 close = pytest.approx
@@ -198,20 +197,12 @@ class Fading(Once):
 def test_the_weights_of_the_best_epoch_come_back(backend):  # [3]
     dev = Fading(list(PairBatches(data(backend, 60, 1), 25, is_train=False)))
     bert, once = small_classifier(backend), small_classifier(backend)
-    log = bert.fine_tune(PairBatches(data(backend, 60), 20), dev, None, 3, 0.03)
+    log = bert.fine_tune(
+        PairBatches(data(backend, 60), 20), dev, None, 3, 0.03)
     once.fine_tune(PairBatches(data(backend, 60), 20), None, None, 1, 0.03)
     assert log.kept == 0 and log.dev_acc[0] > 0 == max(log.dev_acc[1:])
     for name, array in once.export_params().items():
         np.testing.assert_array_equal(bert.export_params()[name], array)
-
-
-def test_the_best_epoch_is_kept_not_the_last():
-    scores, weights = iter([0.2, 0.7, 0.7, 0.5]), iter("abcd")
-    log = FineTuningLog(4, 1)
-    best = log.run([(np.zeros((2, 3)), np.zeros(2))], lambda batch: (1, 1, 2),
-                   lambda: next(scores), lambda: next(weights))
-    assert (best, log.kept, log.dev_acc) == ("b", 1, [0.2, 0.7, 0.7, 0.5])
-    assert log.loss == [0.5] * 4 == log.train_acc
 
 
 @each_backend()
@@ -313,13 +304,6 @@ def test_accuracy_counts(backend):
     y_hat, y = d2l.to_tensors((np.eye(3, dtype=np.float32),
                                np.array([0, 1, 0], np.int32)))
     assert d2l.accuracy(y_hat, y) == 2.0
-
-
-def test_rate_factor():
-    assert {rate_factor(i, 10) for i in range(10)} == {1.0}
-    factors = [rate_factor(i, 10, 0.2) for i in range(10)]
-    assert factors[:2] == [0.5, 1.0] and sorted(factors[1:]) == (
-        factors[:0:-1])
 
 
 def test_a_small_classifier_takes_over_a_bert():

@@ -10,9 +10,10 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+from d2lbert import files
 from d2lbert.data.batches import corpus_vocab
 from d2lbert.data.corpora import load_corpus
-from d2lbert.data.mini import bundled, nli as mininli, wiki as miniwiki
+from d2lbert.data.mini import nli as mininli, wiki as miniwiki
 from d2lbert.data.mini.nli import (
     COLUMNS,
     LABELS,
@@ -232,7 +233,7 @@ def test_files_are_the_same_each_time_and_left_alone(folder, tmp_path):
 def test_an_interrupted_run_leaves_nothing(tmp_path, monkeypatch):
     def stop(*args):
         raise KeyboardInterrupt
-    monkeypatch.setattr(bundled.os, "replace", stop)
+    monkeypatch.setattr(files.os, "replace", stop)
     with pytest.raises(KeyboardInterrupt):
         write_mini_nli(tmp_path / "nli")
     assert not list(tmp_path.iterdir())

@@ -8,11 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from d2lbert.data.mini import (
-    bundled,
-    sentiment as minisentiment,
-    wiki as miniwiki,
-)
+from d2lbert import files
+from d2lbert.data.mini import sentiment as minisentiment, wiki as miniwiki
 from d2lbert.data.mini.sentiment import (
     SIZES,
     clauses,
@@ -226,7 +223,7 @@ def test_files_are_the_same_each_time_and_left_alone(
 def test_an_interrupted_run_leaves_nothing(tmp_path, monkeypatch):
     def stop(*args):
         raise KeyboardInterrupt
-    monkeypatch.setattr(bundled.os, "replace", stop)
+    monkeypatch.setattr(files.os, "replace", stop)
     with pytest.raises(KeyboardInterrupt):
         write_mini_sentiment(tmp_path / "opinions")
     assert not list(tmp_path.iterdir())

@@ -1,4 +1,4 @@
-"""The log of a training run: what is read when, and what is timed."""
+"""Schedules, and the log of a training run: what is read and timed when."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,8 @@ from d2lbert.data.batches import PretrainingBatches
 from d2lbert.data.pretraining import RESERVED_TOKENS
 from d2lbert.data.vocab import Vocab
 from d2lbert.training import logs as training
-from d2lbert.training.logs import TrainingLog
+from d2lbert.training.logs import FineTuningLog, TrainingLog
+from d2lbert.training.schedules import rates
 
 
 class Clock:
@@ -38,6 +39,24 @@ def batch(columns, rows=4):
     return (np.zeros((rows, columns)),)
 
 
+def test_the_rate_rises_then_falls():
+    rising_then_falling = rates(100, 2.0)
+    top = rising_then_falling.index(2.0)
+    assert max(rising_then_falling) == 2.0 and top in (9, 10)
+    assert rising_then_falling[0] == pytest.approx(0.2)
+    assert 0 < rising_then_falling[-1] < 0.03
+    changes = np.diff(rising_then_falling)
+    assert changes[:9].min() > 0 > changes[10:].max()
+    assert rates(10, 1.0, 0.2)[:2] == [0.5, 1.0]
+    assert rates(1, 2.0) == [2.0] and rates(3, 2.0, None) == [2.0] * 3
+
+
+def run(log, batches, step):
+    for batch in log.watch(batches):
+        log.add(*step(batch))
+    return log
+
+
 def test_losses_are_read_in_bunches():
     Loss.reads, reads = 0, []
 
@@ -45,7 +64,7 @@ def test_losses_are_read_in_bunches():
         reads.append(Loss.reads)
         return Loss(), Loss()
 
-    log = TrainingLog(500).run([batch(8)] * 500, step)
+    log = run(TrainingLog(500), [batch(8)] * 500, step)
     assert log.mlm == [1.5] * 500 == log.nsp
     assert Loss.reads == 1000
     assert len(set(reads)) < 60  # not once a step
@@ -58,7 +77,7 @@ def test_steps_of_a_new_shape_are_not_timed(clock):
         clock.now += next(costs)
         return 0.0, 0.0
 
-    log = TrainingLog(6).run(map(batch, [8, 8, 8, 16, 16, 8]), step)
+    log = run(TrainingLog(6), map(batch, [8, 8, 8, 16, 16, 8]), step)
     assert log.warmup_seconds == 150 and log.seconds == 5
     assert log.pairs_per_sec == 4 * 4 / 5
 
@@ -67,16 +86,40 @@ def test_every_point_of_the_plot_is_the_mean_of_many_steps():
     # Shapes that alternate make the log read often; the curve stays smooth.
     losses = iter(np.arange(500.0))
     log = TrainingLog(500)
-    log.run(map(batch, [8, 16, 24, 32] * 125),
-            lambda batch: (next(losses), 0.0))
+    run(log, map(batch, [8, 16, 24, 32] * 125),
+        lambda batch: (next(losses), 0.0))
     steps, means = log._plot.X[0], log._plot.Y[0]
     widths = np.diff([0, *steps])
     assert steps[-1] == 500 and widths[:-1].min() >= 10
     assert means[0] == np.arange(steps[0]).mean()
 
 
+def test_the_best_epoch_is_kept_not_the_last():
+    log, best = FineTuningLog(4, 1), []
+    for epoch, dev_acc in enumerate([0.2, 0.7, 0.7, 0.5]):
+        run(log, [batch(3, rows=2)], lambda batch: (1, 1, 2))
+        if log.is_best(dev_acc):
+            best.append(epoch)
+    assert best == [0, 1] and log.kept == 1
+    assert log.dev_acc == [0.2, 0.7, 0.7, 0.5]
+    assert log.loss == [0.5] * 4 == log.train_acc
+
+
+def test_an_interrupted_loop_leaves_the_log_so_far():
+    log = TrainingLog(500)
+
+    def step(batch):
+        if len(log.mlm) + len(log._unread) == 123:
+            raise KeyboardInterrupt
+        return 1.0, 0.5
+
+    with pytest.raises(KeyboardInterrupt):
+        run(log, [batch(8)] * 500, step)
+    assert log.mlm == [1.0] * 123 and log._plot.X[0][-1] == 123
+
+
 def test_report_speaks_d2ls_words(capsys):
-    log = TrainingLog(1).run([batch(8)], lambda batch: (1.23456, 0.5))
+    log = run(TrainingLog(1), [batch(8)], lambda batch: (1.23456, 0.5))
     capsys.readouterr()
     log.report(["cpu"])
     assert capsys.readouterr().out == (

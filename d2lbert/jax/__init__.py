@@ -28,7 +28,6 @@ from d2lbert.jax.data import (
 from d2lbert.jax.finetune import (
     BERTClassifier,
     accuracy,
-    adam,
     classifier_params,
     classify,
     encoder_like,
@@ -64,9 +63,10 @@ from d2lbert.jax.original.model import (
     BertPreTrainingHeads,
     BertSelfAttention,
 )
-from d2lbert.jax.original.train import fit, infer, predict_classes
+from d2lbert.jax.original.train import adamw, fit, infer, predict_classes
 from d2lbert.jax.train import (
     _get_batch_loss_bert,
+    adam,
     cross_entropy,
     encode,
     evaluate_bert,

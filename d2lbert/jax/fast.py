@@ -12,8 +12,6 @@ import jax.numpy as jnp
 import optax
 from flax import linen as nn
 
-from d2lbert.jax.model import dropout_rngs
-
 CHUNK = 512  # slots projected at a time
 
 
@@ -63,8 +61,9 @@ def is_plain_cross_entropy(loss):
     return loss is optax.softmax_cross_entropy_with_integer_labels
 
 
-def fused_batch_loss(net, params, rng, tokens_X, segments_X, valid_lens_x,
-                     pred_positions_X, mlm_weights_X, mlm_Y, nsp_y):
+def fused_batch_loss(net, params, rng, loss, vocab_size, tokens_X,
+                     segments_X, valid_lens_x, pred_positions_X,
+                     mlm_weights_X, mlm_Y, nsp_y):
     """`_get_batch_loss_bert` for our BERTModel and plain cross-entropy."""
     # Slots of weight 1, then, to fill the last chunk, places out of range
     room = -(-mlm_weights_X.size // CHUNK) * CHUNK
@@ -83,12 +82,12 @@ def fused_batch_loss(net, params, rng, tokens_X, segments_X, valid_lens_x,
         return X, net.nsp(nn.tanh(net.hidden(encoded_X[:, 0])))
 
     X, nsp_Y_hat = net.apply(
-        params, method=up_to_projection, rngs=dropout_rngs(rng))
+        params, method=up_to_projection,
+        rngs={} if rng is None else {"dropout": rng})
     projection = params["params"]["mlm"]["mlp"]["layers_3"]
     weights = take(mlm_weights_X)
     mlm_l = projected_cross_entropy(
         X, projection["kernel"], projection["bias"], take(mlm_Y),
         weights / jnp.maximum(weights.sum(), 1e-8))
-    nsp_l = optax.softmax_cross_entropy_with_integer_labels(
-        nsp_Y_hat, nsp_y).mean()
+    nsp_l = loss(nsp_Y_hat, nsp_y).mean()
     return mlm_l, nsp_l, mlm_l + nsp_l

@@ -1,12 +1,10 @@
 """Fine-tuning BERT in JAX to classify pairs (d2l 14.1.2 and 16.7)."""
 
-import functools
 from functools import partial
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 from flax import linen as nn
 
 from d2lbert.checks import check_ids
@@ -14,7 +12,8 @@ from d2lbert.data.pairs import pairs_to_inputs
 from d2lbert.data.snli import LABELS
 from d2lbert.jax.model import BERTEncoder, Dense, dropout_rngs, init_params
 from d2lbert.jax.train import check_unreduced, placements
-from d2lbert.training.logs import FineTuningLog, gather, rate_factor
+from d2lbert.training.logs import FineTuningLog, gather
+from d2lbert.training.schedules import rates
 
 
 def encoder_like(bert):
@@ -60,16 +59,6 @@ def classifier_params(net, params, seed=0):
 def accuracy(y_hat, y):
     """How many predictions are right: logits (B, C), labels (B,)."""
     return float((y_hat.argmax(1) == y).sum())
-
-
-def adam(net, lr):
-    """Optax's Adam, whatever the net; the same one for the same rate."""
-    return _adam(lr)
-
-
-@functools.cache  # another object would have a step compiled again
-def _adam(lr):
-    return optax.adam(lr)
 
 
 @partial(jax.jit, static_argnums=(0, 1, 2), donate_argnums=(3, 4))
@@ -123,7 +112,7 @@ def train_ch13(net, train_iter, test_iter, loss, trainer, num_epochs,
         ValueError: for a token id outside the vocabulary, or a batch that
             cannot be divided among the devices.
     """
-    log = FineTuningLog(num_epochs, len(train_iter))
+    log, best = FineTuningLog(num_epochs, len(train_iter)), None
     init_key, key = jax.random.split(jax.random.key(seed))
     if params is None:
         params = net.init(init_key, *next(iter(train_iter))[0])
@@ -131,24 +120,18 @@ def train_ch13(net, train_iter, test_iter, loss, trainer, num_epochs,
     # A step reuses the memory of its arguments, so it gets copies
     params = jax.device_put(jax.tree.map(jnp.array, params), everywhere)
     state = jax.device_put(trainer.init(params), everywhere)
-    steps = iter(range(log.num_steps))
-
-    def step(batch):
-        nonlocal params, state
-        X, y = batch
-        check_features(net, X, len(devices))
-        number = next(steps)
-        params, state, *sums = train_batch_ch13(
-            net, loss, trainer, params, state, jax.random.fold_in(key, number),
-            np.float32(rate_factor(number, log.num_steps, warmup)),
-            *jax.device_put((tuple(X), y), by_row))
-        return *sums, len(y)
-
-    best = log.run(
-        train_iter, step,
-        None if dev_iter is None
-        else lambda: evaluate_accuracy_gpu(net, params, dev_iter),
-        lambda: jax.tree.map(jnp.array, params))
+    factors = enumerate(rates(log.num_steps, 1.0, warmup))
+    for _ in range(num_epochs):
+        for (X, y), (step, factor) in zip(log.watch(train_iter), factors):
+            check_features(net, X, len(devices))
+            params, state, *sums = train_batch_ch13(
+                net, loss, trainer, params, state,
+                jax.random.fold_in(key, step), np.float32(factor),
+                *jax.device_put((tuple(X), y), by_row))
+            log.add(*sums, len(y))
+        if dev_iter is not None and log.is_best(
+                evaluate_accuracy_gpu(net, params, dev_iter)):
+            best = jax.tree.map(jnp.array, params)
     params = best or params
     if test_iter is not None:
         log.test_acc = evaluate_accuracy_gpu(net, params, test_iter)

@@ -1,5 +1,6 @@
 """Pretraining BERT in JAX and looking at what it learned (d2l 15.10)."""
 
+import functools
 from functools import partial
 
 import jax
@@ -13,7 +14,8 @@ from d2lbert.data.batches import take
 from d2lbert.data.pretraining import pad_inputs
 from d2lbert.jax.fast import fused_batch_loss, is_plain_cross_entropy
 from d2lbert.jax.model import BERTModel, dropout_rngs, init_params
-from d2lbert.training.logs import TrainingLog, warmup_linear
+from d2lbert.training.logs import TrainingLog
+from d2lbert.training.schedules import rates
 
 
 def try_gpu(i=0):
@@ -33,6 +35,16 @@ def try_all_gpus():
 def cross_entropy():
     """The loss of both pretraining tasks."""
     return optax.softmax_cross_entropy_with_integer_labels
+
+
+def adam(net, lr):
+    """Adam (Kingma and Ba, 2015); Optax needs the rate alone, not the net."""
+    return _adam(lr)
+
+
+@functools.cache  # another object would have a step compiled again
+def _adam(lr):
+    return optax.adam(lr)
 
 
 def _get_batch_loss_bert(net, params, rng, loss, vocab_size, tokens_X,
@@ -67,27 +79,24 @@ def check_unreduced(per_slot, weights):
             "softmax_cross_entropy_with_integer_labels")
 
 
-ADAM = optax.scale_by_adam()
+@partial(jax.jit, static_argnums=(0, 1, 2, 3, 4), donate_argnums=(5, 6))
+def train_step(net, batch_loss, loss, vocab_size, trainer, params, state, rng,
+               rate, batch):
+    """One step on a batch; compiled once for each shape.
 
-
-@partial(jax.jit, static_argnums=(0, 1, 2, 3), donate_argnums=(4, 5))
-def train_step(net, loss, vocab_size, is_fused, params, state, key, rate,
-               batch):
-    """One step of Adam; compiled once for each batch shape."""
-    rng = jax.random.fold_in(key, state.count)
-
+    Args:
+        batch_loss: `_get_batch_loss_bert` or what computes the same.
+        trainer: an optimiser of rate 1; rate: what scales its steps.
+    """
     def total_loss(params):
-        if is_fused:
-            losses = fused_batch_loss(net, params, rng, *batch)
-        else:
-            losses = _get_batch_loss_bert(
-                net, params, rng, loss, vocab_size, *batch)
-        return losses[2], losses[:2]
+        mlm_l, nsp_l, l = batch_loss(
+            net, params, rng, loss, vocab_size, *batch)
+        return l, (mlm_l, nsp_l)
 
     grads, losses = jax.grad(total_loss, has_aux=True)(params)
-    updates, state = ADAM.update(grads, state)
-    params = jax.tree.map(lambda p, u: p - rate * u, params, updates)
-    return params, state, losses
+    updates, state = trainer.update(grads, state, params)
+    params = jax.tree.map(lambda p, u: p + rate * u, params, updates)
+    return params, state, *losses
 
 
 def train_bert(train_iter, net, loss, vocab_size, devices, num_steps,
@@ -117,20 +126,21 @@ def train_bert(train_iter, net, loss, vocab_size, devices, num_steps,
     by_row, everywhere = placements(devices)
     # A step reuses the memory of its arguments, so it gets copies
     params = jax.device_put(jax.tree.map(jnp.array, params), everywhere)
-    state = jax.device_put(ADAM.init(params), everywhere)
-    rates = (warmup_linear(i, num_steps, lr, warmup) for i in range(num_steps))
+    trainer, log = adam(net, 1.0), TrainingLog(num_steps)
+    state = jax.device_put(trainer.init(params), everywhere)
+    # The same losses, faster, where the model and the loss are d2l's
     is_fused = (type(net) is BERTModel and is_plain_cross_entropy(loss)
                 and len(devices) == 1)
-
-    def step(batch):
-        nonlocal params, state
+    batch_loss = fused_batch_loss if is_fused else _get_batch_loss_bert
+    for step, (batch, rate) in enumerate(zip(
+            log.watch(take(train_iter, num_steps)),
+            rates(num_steps, lr, warmup))):
         check_batch(batch, vocab_size, len(devices))
-        params, state, losses = train_step(
-            net, loss, vocab_size, is_fused, params, state, key,
-            np.float32(next(rates)), jax.device_put(batch, by_row))
-        return losses
-
-    log = TrainingLog(num_steps).run(take(train_iter, num_steps), step)
+        params, state, mlm_l, nsp_l = train_step(
+            net, batch_loss, loss, vocab_size, trainer, params, state,
+            jax.random.fold_in(key, step), np.float32(rate),
+            jax.device_put(batch, by_row))
+        log.add(mlm_l, nsp_l)
     log.report(devices)
     return params, log
 

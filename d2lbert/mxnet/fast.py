@@ -18,9 +18,10 @@ def is_plain_cross_entropy(loss):
             and loss._weight is None)
 
 
-def fused_batch_loss(net, loss, tokens_X_shards, segments_X_shards,
-                     valid_lens_x_shards, pred_positions_X_shards,
-                     mlm_weights_X_shards, mlm_Y_shards, nsp_y_shards):
+def fused_batch_loss(net, loss, vocab_size, tokens_X_shards,
+                     segments_X_shards, valid_lens_x_shards,
+                     pred_positions_X_shards, mlm_weights_X_shards,
+                     mlm_Y_shards, nsp_y_shards):
     """`_get_batch_loss_bert` for our BERTModel and plain cross-entropy."""
     mlm_ls, nsp_ls, ls = [], [], []
     for (tokens_X, segments_X, valid_lens_x, pred_positions_X,

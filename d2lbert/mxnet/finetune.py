@@ -1,7 +1,5 @@
 """Fine-tuning BERT in MXNet to classify pairs (d2l 14.1.2 and 16.7)."""
 
-from functools import partial
-
 import numpy
 from mxnet import autograd, np, npx
 from mxnet.gluon import nn
@@ -10,8 +8,9 @@ from d2lbert.data.pairs import pairs_to_inputs
 from d2lbert.data.snli import LABELS
 from d2lbert.mxnet.checkpoint import is_initialized
 from d2lbert.mxnet.model import Dense
-from d2lbert.mxnet.train import devices_of, shard
-from d2lbert.training.logs import FineTuningLog, gather, rate_factor
+from d2lbert.mxnet.train import devices_of, shard, total
+from d2lbert.training.logs import FineTuningLog, gather
+from d2lbert.training.schedules import rates
 
 
 class BERTClassifier(nn.Block):
@@ -79,9 +78,8 @@ def train_batch_ch13(net, features, labels, loss, trainer, devices,
         ls = [loss(y_hat, y) for y_hat, y in zip(y_hats, y_shards)]
     autograd.backward(ls)
     trainer.step(len(labels))
-    return (sum(l.sum().as_in_ctx(devices[0]) for l in ls),
-            sum(right(y_hat, y).as_in_ctx(devices[0])
-                for y_hat, y in zip(y_hats, y_shards)))
+    return (total([l.sum() for l in ls]),
+            total([right(y_hat, y) for y_hat, y in zip(y_hats, y_shards)]))
 
 
 def train_ch13(net, train_iter, test_iter, loss, trainer, num_epochs,
@@ -105,24 +103,21 @@ def train_ch13(net, train_iter, test_iter, loss, trainer, num_epochs,
     Raises:
         ValueError: if net, and with it the trainer, is on other devices.
     """
-    log = FineTuningLog(num_epochs, len(train_iter))
+    log, best = FineTuningLog(num_epochs, len(train_iter)), None
     check_devices(net, devices)
     net.hybridize()
     loss.hybridize()
-    peak, num_steps = trainer.learning_rate, iter(range(log.num_steps))
-
-    def step(batch):
-        X, y = batch
-        trainer.set_learning_rate(
-            peak * rate_factor(next(num_steps), log.num_steps, warmup))
-        return *train_batch_ch13(
-            net, X, y, loss, trainer, devices, split_f), len(y)
-
-    best = log.run(
-        train_iter, step,
-        None if dev_iter is None
-        else partial(evaluate_accuracy_gpus, net, dev_iter, split_f),
-        lambda: copy_params(net))
+    peak = trainer.learning_rate
+    schedule = iter(rates(log.num_steps, peak, warmup))
+    for _ in range(num_epochs):
+        for (X, y), rate in zip(log.watch(train_iter), schedule):
+            trainer.set_learning_rate(rate)
+            sums = train_batch_ch13(
+                net, X, y, loss, trainer, devices, split_f)
+            log.add(*sums, len(y))
+        if dev_iter is not None and log.is_best(
+                evaluate_accuracy_gpus(net, dev_iter, split_f)):
+            best = copy_params(net)
     trainer.set_learning_rate(peak)
     for parameter, array in (best or {}).items():
         parameter.set_data(array)

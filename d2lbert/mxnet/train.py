@@ -1,7 +1,5 @@
 """Pretraining BERT in MXNet and looking at what it learned (d2l 15.10)."""
 
-from functools import partial
-
 import numpy
 from mxnet import autograd, context, cpu, gpu, np, optimizer
 from mxnet.gluon import Trainer
@@ -12,7 +10,8 @@ from d2lbert.data.pretraining import pad_inputs
 from d2lbert.mxnet.checkpoint import is_initialized
 from d2lbert.mxnet.fast import fused_batch_loss, is_plain_cross_entropy
 from d2lbert.mxnet.model import BERTModel
-from d2lbert.training.logs import TrainingLog, warmup_linear
+from d2lbert.training.logs import TrainingLog
+from d2lbert.training.schedules import rates
 
 
 def try_gpu(i=0):
@@ -97,33 +96,24 @@ def train_bert(train_iter, net, loss, vocab_size, devices, num_steps,
     place(net, devices)
     net.hybridize()
     loss.hybridize()
-    batch_loss = _batch_loss(net, loss, vocab_size)
-    trainer = adam(net, lr)
-    rates = (warmup_linear(i, num_steps, lr, warmup) for i in range(num_steps))
-
-    def step(batch):
-        shards = [shard(x, devices) for x in batch]
-        mlm_shares, nsp_shares = shares(shards[4], shards[6])
+    # The same losses, faster, where the model and the loss are d2l's
+    is_fused = type(net) is BERTModel and is_plain_cross_entropy(loss)
+    batch_loss = fused_batch_loss if is_fused else _get_batch_loss_bert
+    trainer, log = adam(net, lr), TrainingLog(num_steps)
+    for batch, rate in zip(log.watch(take(train_iter, num_steps)),
+                           rates(num_steps, lr, warmup)):
+        batch = [shard(x, devices) for x in batch]
+        mlm_shares, nsp_shares = shares(batch[4], batch[6])
         with autograd.record():
-            mlm_ls, nsp_ls, _ = batch_loss(*shards)
+            mlm_ls, nsp_ls, _ = batch_loss(net, loss, vocab_size, *batch)
             mlm_ls = [l * s for l, s in zip(mlm_ls, mlm_shares)]
             nsp_ls = [l * s for l, s in zip(nsp_ls, nsp_shares)]
-            autograd.backward(mlm_ls + nsp_ls)
-        trainer.set_learning_rate(next(rates))
+        autograd.backward(mlm_ls + nsp_ls)
+        trainer.set_learning_rate(rate)
         trainer.step(1)
-        return (sum(l.as_in_ctx(devices[0]) for l in mlm_ls),
-                sum(l.as_in_ctx(devices[0]) for l in nsp_ls))
-
-    log = TrainingLog(num_steps).run(take(train_iter, num_steps), step)
+        log.add(total(mlm_ls), total(nsp_ls))
     log.report(devices)
     return log
-
-
-def _batch_loss(net, loss, vocab_size):
-    """The fused loss where it is the same, the clear one elsewhere."""
-    if type(net) is BERTModel and is_plain_cross_entropy(loss):
-        return partial(fused_batch_loss, net, loss)
-    return partial(_get_batch_loss_bert, net, loss, vocab_size)
 
 
 def place(net, devices):
@@ -140,6 +130,11 @@ def shard(x, devices):
     ends = [len(x) * i // len(devices) for i in range(len(devices) + 1)]
     return [x[start:end].as_in_ctx(device)
             for start, end, device in zip(ends, ends[1:], devices)]
+
+
+def total(ls):
+    """The sum of scalars that lie on several devices, on the first."""
+    return sum(l.as_in_ctx(ls[0].ctx) for l in ls)
 
 
 def shares(mlm_weights_X_shards, nsp_y_shards):

@@ -17,7 +17,7 @@ from d2lbert.data.mini.wiki import mini_wiki
 from d2lbert.files import draft_of
 from d2lbert.original.outputs import to_bert_batch
 from d2lbert.original.tokenizer import BertTokenizer
-from d2lbert.training.logs import warmup_linear
+from d2lbert.training.schedules import rates
 
 TOPICS = ("crane (bird)", "crane (machine)", "bank (river)", "bank (money)")
 VOCAB_SIZE = 1000  # at most: so large that every word of the text is a piece
@@ -84,9 +84,8 @@ def tiny_paragraphs():
 def _train(model, batches):
     torch, _ = _libraries()
     trainer = torch.optim.AdamW(model.parameters(), fused=True)
-    for step, batch in enumerate(batches):
-        trainer.param_groups[0]["lr"] = warmup_linear(
-            step, len(batches), PEAK_RATE)
+    for batch, rate in zip(batches, rates(len(batches), PEAK_RATE)):
+        trainer.param_groups[0]["lr"] = rate
         trainer.zero_grad()
         _loss(model, **batch).backward()
         trainer.step()

@@ -50,8 +50,9 @@ def is_plain_cross_entropy(loss):
             and loss.label_smoothing == 0 and loss.ignore_index < 0)
 
 
-def fused_batch_loss(net, tokens_X, segments_X, valid_lens_x,
-                     pred_positions_X, mlm_weights_X, mlm_Y, nsp_y):
+def fused_batch_loss(net, loss, vocab_size, tokens_X, segments_X,
+                     valid_lens_x, pred_positions_X, mlm_weights_X, mlm_Y,
+                     nsp_y):
     """`_get_batch_loss_bert` for our BERTModel and plain cross-entropy."""
     encoded_X = net.encoder(tokens_X, segments_X, valid_lens_x)
     rows, slots = mlm_weights_X.nonzero(as_tuple=True)
@@ -64,5 +65,5 @@ def fused_batch_loss(net, tokens_X, segments_X, valid_lens_x,
         X, projection.weight, projection.bias, mlm_Y[rows, slots],
         weights / weights.sum())
     nsp_Y_hat = net.nsp(net.hidden(encoded_X[:, 0]))
-    nsp_l = nn.functional.cross_entropy(nsp_Y_hat, nsp_y)
+    nsp_l = loss(nsp_Y_hat, nsp_y).mean()
     return mlm_l, nsp_l, mlm_l + nsp_l

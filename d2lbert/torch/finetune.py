@@ -1,7 +1,6 @@
 """Fine-tuning BERT in PyTorch to classify pairs (d2l 14.1.2 and 16.7)."""
 
 import copy
-from functools import partial
 
 import numpy as np
 import torch
@@ -11,7 +10,8 @@ from d2lbert.data.pairs import pairs_to_inputs
 from d2lbert.data.snli import LABELS
 from d2lbert.torch.model import init_weights
 from d2lbert.torch.train import evaluation, unreduced
-from d2lbert.training.logs import FineTuningLog, gather, rate_factor
+from d2lbert.training.logs import FineTuningLog, gather
+from d2lbert.training.schedules import rates
 
 
 class BERTClassifier(nn.Module):
@@ -81,29 +81,32 @@ def train_ch13(net, train_iter, test_iter, loss, trainer, num_epochs,
     Returns:
         The `FineTuningLog`. Prints loss, accuracies and examples a second.
     """
-    log = FineTuningLog(num_epochs, len(train_iter))
+    log, best = FineTuningLog(num_epochs, len(train_iter)), None
     net.to(devices[0])
     replicas = nn.DataParallel(net, devices) if len(devices) > 1 else net
-    schedule = torch.optim.lr_scheduler.LambdaLR(trainer, partial(
-        rate_factor, num_steps=log.num_steps, warmup=warmup))
-
-    def step(batch):
-        X, y = batch
-        sums = train_batch_ch13(replicas, X, y, loss, trainer, devices)
-        schedule.step()
-        return *sums, len(y)
-
-    best = log.run(
-        train_iter, step,
-        None if dev_iter is None
-        else partial(evaluate_accuracy_gpu, net, dev_iter),
-        lambda: copy.deepcopy(net.state_dict()))
+    peaks = [group["lr"] for group in trainer.param_groups]
+    factors = iter(rates(log.num_steps, 1.0, warmup))
+    for _ in range(num_epochs):
+        for (X, y), factor in zip(log.watch(train_iter), factors):
+            scale_rates(trainer, peaks, factor)
+            sums = train_batch_ch13(replicas, X, y, loss, trainer, devices)
+            log.add(*sums, len(y))
+        if dev_iter is not None and log.is_best(
+                evaluate_accuracy_gpu(net, dev_iter)):
+            best = copy.deepcopy(net.state_dict())
+    scale_rates(trainer, peaks, 1.0)
     if best:
         net.load_state_dict(best)
     if test_iter is not None:
         log.test_acc = evaluate_accuracy_gpu(net, test_iter)
     log.report(devices)
     return log
+
+
+def scale_rates(trainer, peaks, factor):
+    """Set the rate of each group of parameters to a share of its peak."""
+    for group, peak in zip(trainer.param_groups, peaks):
+        group["lr"] = factor * peak
 
 
 def predict(net, data_iter, device=None):

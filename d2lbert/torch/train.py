@@ -2,7 +2,6 @@
 
 import copy
 from contextlib import contextmanager
-from functools import partial
 
 import numpy as np
 import torch
@@ -12,7 +11,8 @@ from d2lbert.data.batches import take
 from d2lbert.data.pretraining import pad_inputs
 from d2lbert.torch.fast import fused_batch_loss, is_plain_cross_entropy
 from d2lbert.torch.model import BERTModel
-from d2lbert.training.logs import TrainingLog, warmup_linear
+from d2lbert.training.logs import TrainingLog
+from d2lbert.training.schedules import rates
 
 
 def try_gpu(i=0):
@@ -39,6 +39,12 @@ def cross_entropy():
 def adam(net, lr):
     """Adam (Kingma and Ba, 2015), in one pass over all weights."""
     return torch.optim.Adam(net.parameters(), lr=lr, fused=True)
+
+
+def set_rate(trainer, rate):
+    """Set the learning rate of an optimiser's next step."""
+    for group in trainer.param_groups:
+        group["lr"] = rate
 
 
 def unreduced(loss):
@@ -82,32 +88,24 @@ def train_bert(train_iter, net, loss, vocab_size, devices, num_steps,
         The `TrainingLog` with the losses of every step. Prints the last
         losses and the sentence pairs a second.
     """
-    batch_loss = _batch_loss(net.to(devices[0]), loss, vocab_size, devices)
-    net.train()
-    trainer = adam(net, lr)
-    schedule = torch.optim.lr_scheduler.LambdaLR(
-        trainer, lambda step: warmup_linear(step, num_steps, 1.0, warmup))
-
-    def step(batch):
-        trainer.zero_grad()
-        mlm_l, nsp_l, l = batch_loss(*(x.to(devices[0]) for x in batch))
-        l.backward()
-        trainer.step()
-        schedule.step()
-        return mlm_l.detach(), nsp_l.detach()
-
-    log = TrainingLog(num_steps).run(take(train_iter, num_steps), step)
-    log.report(devices)
-    return log
-
-
-def _batch_loss(net, loss, vocab_size, devices):
-    """The fused loss where it is the same, the clear one elsewhere."""
+    net.to(devices[0]).train()
     if len(devices) > 1:
         net = nn.DataParallel(net, devices)
-    if type(net) is BERTModel and is_plain_cross_entropy(loss):
-        return partial(fused_batch_loss, net)
-    return partial(_get_batch_loss_bert, net, loss, vocab_size)
+    # The same losses, faster, where the model and the loss are d2l's
+    is_fused = type(net) is BERTModel and is_plain_cross_entropy(loss)
+    batch_loss = fused_batch_loss if is_fused else _get_batch_loss_bert
+    trainer, log = adam(net, lr), TrainingLog(num_steps)
+    for batch, rate in zip(log.watch(take(train_iter, num_steps)),
+                           rates(num_steps, lr, warmup)):
+        batch = [x.to(devices[0]) for x in batch]
+        mlm_l, nsp_l, l = batch_loss(net, loss, vocab_size, *batch)
+        trainer.zero_grad()
+        l.backward()
+        set_rate(trainer, rate)
+        trainer.step()
+        log.add(mlm_l.detach(), nsp_l.detach())
+    log.report(devices)
+    return log
 
 
 @contextmanager

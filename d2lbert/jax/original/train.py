@@ -4,6 +4,7 @@ The model computes its own loss, so that one loop pretrains and fine-tunes.
 Batches are dicts of NumPy arrays, by the names of the model's inputs.
 """
 
+import functools
 from functools import partial
 
 import jax
@@ -15,31 +16,40 @@ from d2lbert.data.batches import take
 from d2lbert.jax.model import init_params
 from d2lbert.jax.train import try_gpu
 from d2lbert.original.outputs import check_inputs
-from d2lbert.training.logs import LossLog, gather, warmup_linear
+from d2lbert.training.logs import LossLog, gather
+from d2lbert.training.schedules import rates
 
 CLIP = 1.0  # the largest norm of a gradient (Google's BERT code)
 
 
-def matrices(params):
-    """Which weights decay: not biases and layer norms (Google's code)."""
-    return jax.tree.map(lambda p: p.ndim > 1, params)
+def adamw(net, lr, weight_decay=0.01):
+    """AdamW; biases and layer norms do not decay (Google's BERT code).
+
+    Optax needs the rates alone, not the net.
+    """
+    return _adamw(lr, weight_decay)
 
 
-# At a rate of 1; each step is then scaled by its own rate
-ADAMW = optax.chain(
-    optax.clip_by_global_norm(CLIP),
-    optax.adamw(1.0, eps=1e-6, weight_decay=0.01, mask=matrices))
+@functools.cache  # another object would have a step compiled again
+def _adamw(lr, weight_decay):
+    return optax.adamw(
+        lr, eps=1e-6, weight_decay=weight_decay,
+        mask=lambda params: jax.tree.map(lambda p: p.ndim > 1, params))
 
 
-@partial(jax.jit, static_argnums=0, donate_argnums=(1, 2))
-def train_step(net, params, state, key, rate, batch):
-    """One step of AdamW; compiled once for each batch shape."""
+@partial(jax.jit, static_argnums=(0, 1), donate_argnums=(2, 3))
+def fit_step(net, trainer, params, state, key, rate, batch):
+    """One step on a batch; compiled once for each batch shape.
+
+    Args:
+        trainer: an optimiser of rate 1; rate: what scales its steps.
+    """
     def loss(params):
         return net.apply(params, **batch, training=True,
                          rngs={"dropout": key}).loss
 
     loss, grads = jax.value_and_grad(loss)(params)
-    updates, state = ADAMW.update(grads, state, params)
+    updates, state = trainer.update(clip_gradients(grads), state, params)
     params = jax.tree.map(lambda p, u: p + rate * u, params, updates)
     return params, state, loss
 
@@ -66,24 +76,28 @@ def fit(net, batches, num_steps, lr, warmup=0.1, device=None, params=None,
         params = jax.jit(init_params, static_argnums=0)(net, init_key)
     # A step reuses the memory of its arguments, so it gets copies
     params = jax.device_put(jax.tree.map(jnp.array, params), device)
-    state, steps = ADAMW.init(params), iter(range(num_steps))
-
-    def step(batch):
-        nonlocal params, state
-        check_batch(net, batch)
-        number = next(steps)
-        params, state, loss = train_step(
-            net, params, state, jax.random.fold_in(key, number),
-            np.float32(warmup_linear(number, num_steps, lr, warmup)),
-            jax.device_put(batch, device))
-        return (loss,)
-
-    log = LossLog(num_steps).run(take(batches, num_steps), step)
+    trainer, log = adamw(net, 1.0), LossLog(num_steps)
+    state = trainer.init(params)
+    for step, (batch, rate) in enumerate(zip(
+            log.watch(take(batches, num_steps)),
+            rates(num_steps, lr, warmup))):
+        check_named_inputs(net, batch)
+        params, state, loss = fit_step(
+            net, trainer, params, state, jax.random.fold_in(key, step),
+            np.float32(rate), jax.device_put(batch, device))
+        log.add(loss)
     log.report(device)
     return params, log
 
 
-def check_batch(net, batch):
+def clip_gradients(grads):
+    """Scale all gradients so that their common norm is CLIP at most."""
+    norm = sum((g ** 2).sum() for g in jax.tree.leaves(grads)) ** 0.5
+    scale = CLIP / (jnp.maximum(norm, CLIP) + 1e-6)
+    return jax.tree.map(lambda g: scale * g, grads)
+
+
+def check_named_inputs(net, batch):
     """Raise ValueError for ids that JAX itself would pass over."""
     ids = batch["input_ids"]
     mask = batch.get("attention_mask", np.ones_like(ids))
@@ -100,7 +114,7 @@ def infer(net, params, batch):
     Returns:
         The net's outputs, as NumPy arrays.
     """
-    check_batch(net, batch)
+    check_named_inputs(net, batch)
     return jax.tree.map(np.array, forward(net, params, batch))
 
 

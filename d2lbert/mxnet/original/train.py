@@ -10,7 +10,8 @@ from mxnet.gluon import Trainer
 from d2lbert.data.batches import take
 from d2lbert.mxnet.data import to_tensors
 from d2lbert.mxnet.train import Adam, devices_of, place, try_gpu
-from d2lbert.training.logs import LossLog, gather, warmup_linear
+from d2lbert.training.logs import LossLog, gather
+from d2lbert.training.schedules import rates
 
 CLIP = 1.0  # the largest norm of a gradient (Google's BERT code)
 
@@ -49,20 +50,17 @@ def fit(net, batches, num_steps, lr, warmup=0.1, device=None):
     device = device or try_gpu()
     place(net, [device])
     net.hybridize()
-    trainer = adamw(net, lr)
-    rates = (warmup_linear(i, num_steps, lr, warmup) for i in range(num_steps))
-
-    def step(batch):
+    trainer, log = adamw(net, lr), LossLog(num_steps)
+    for batch, rate in zip(log.watch(take(batches, num_steps)),
+                           rates(num_steps, lr, warmup)):
         with autograd.record():
             loss = net(**on_device(batch, device)).loss
         loss.backward()
         clip_gradients(net, device)
-        trainer.set_learning_rate(next(rates))
+        trainer.set_learning_rate(rate)
         # A head without labels in this batch has no new gradient
         trainer.step(1, ignore_stale_grad=True)
-        return (loss,)
-
-    log = LossLog(num_steps).run(take(batches, num_steps), step)
+        log.add(loss)
     log.report(device)
     return log
 

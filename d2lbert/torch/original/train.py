@@ -8,8 +8,9 @@ import torch
 
 from d2lbert.data.batches import take
 from d2lbert.torch.data import to_tensors
-from d2lbert.torch.train import evaluation, try_gpu
-from d2lbert.training.logs import LossLog, gather, warmup_linear
+from d2lbert.torch.train import evaluation, set_rate, try_gpu
+from d2lbert.training.logs import LossLog, gather
+from d2lbert.training.schedules import rates
 
 CLIP = 1.0  # the largest norm of a gradient (Google's BERT code)
 
@@ -37,23 +38,24 @@ def fit(net, batches, num_steps, lr, warmup=0.1, device=None):
     """
     device = device or try_gpu()
     net.to(device).train()
-    trainer = adamw(net, lr)
-    schedule = torch.optim.lr_scheduler.LambdaLR(
-        trainer, lambda step: warmup_linear(step, num_steps, 1.0, warmup))
-
-    def step(batch):
+    trainer, log = adamw(net, lr), LossLog(num_steps)
+    for batch, rate in zip(log.watch(take(batches, num_steps)),
+                           rates(num_steps, lr, warmup)):
         loss = net(**on_device(batch, device)).loss
         trainer.zero_grad()
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(net.parameters(), CLIP)
+        clip_gradients(net)
+        set_rate(trainer, rate)
         trainer.step()
-        schedule.step()
-        return (loss.detach(),)
-
-    log = LossLog(num_steps).run(take(batches, num_steps), step)
+        log.add(loss.detach())
     log.report(device)
     net.eval()
     return log
+
+
+def clip_gradients(net):
+    """Scale all gradients so that their common norm is CLIP at most."""
+    torch.nn.utils.clip_grad_norm_(net.parameters(), CLIP)
 
 
 def on_device(batch, device):
