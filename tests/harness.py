@@ -1,5 +1,7 @@
 """What the tests ask of each backend, in NumPy arrays and d2l's names."""
 
+from importlib import import_module
+
 import numpy as np
 import pytest
 
@@ -143,3 +145,78 @@ def small_classifier(backend, seed=0, noise=0.3, **sizes):
     """A small `Classifier` whose weights are large enough to matter."""
     return noisy(make_classifier(backend, V, seed, **{**SIZES, **sizes}),
                  seed, noise)
+
+
+def attend(backend, name, Q, K, V, valid_lens):
+    """Attention in a backend, by the function of that name.
+
+    Args:
+        name: 'dot_product_attention' or 'fused_attention'.
+        Q, K, V: (B, num_heads, L, d); valid_lens: (B,).
+
+    Returns:
+        The vectors, of the shape of Q, and the gradients of the sum of their
+        squares with respect to Q, K and V.
+    """
+    room = "model" if name == "dot_product_attention" else "fast"
+    module = import_module(f"d2lbert.{backend}.{room}")
+    visible = (np.arange(Q.shape[2]) < valid_lens[:, None])[:, None, None]
+    return {"torch": _attend_torch, "mxnet": _attend_mxnet,
+            "jax": _attend_jax}[backend](
+                getattr(module, name), (Q, K, V), visible)
+
+
+def _attend_torch(function, arrays, visible):
+    import torch
+    tensors = [torch.tensor(x, requires_grad=True) for x in arrays]
+    out, _ = function(*tensors, torch.tensor(visible), torch.nn.Dropout(0.0))
+    (out ** 2).sum().backward()
+    return out.detach().numpy(), [x.grad.numpy() for x in tensors]
+
+
+def _attend_mxnet(function, arrays, visible):
+    import mxnet as mx
+    B, num_heads, L, d = arrays[0].shape
+    tensors = [mx.np.array(x.reshape(-1, L, d)) for x in arrays]
+    mask = np.repeat(visible[:, 0], num_heads, axis=0).astype(np.float32)
+    is_fused = function.__name__ == "fused_attention"
+    mask = mx.np.array(mask.sum((1, 2)) if is_fused else mask)
+    for x in tensors:
+        x.attach_grad()
+    with mx.autograd.record():
+        out = function(mx, *tensors, mask, d ** 0.5, lambda weights: weights)
+        out = out if is_fused else out[0]
+        loss = (out ** 2).sum()
+    loss.backward()
+    out, *grads = (x.asnumpy().reshape(B, num_heads, L, d)
+                   for x in (out, *(x.grad for x in tensors)))
+    return out, grads
+
+
+def _attend_jax(function, arrays, visible):
+    import jax
+    tensors = [jax.numpy.array(x.swapaxes(1, 2)) for x in arrays]
+
+    def loss(*tensors):
+        out, _ = function(*tensors, visible, lambda weights: weights)
+        return (out ** 2).sum(), out
+
+    grads, out = jax.grad(loss, argnums=(0, 1, 2), has_aux=True)(*tensors)
+    out, *grads = (np.asarray(x).swapaxes(1, 2) for x in (out, *grads))
+    return out, grads
+
+
+def attention_weights(bert, batch):
+    """The weights (B, num_heads, L, L) that the first block's attention keeps.
+    """
+    inputs = bert.d2l.to_tensors(batch)[:3]
+    if bert.params is not None:
+        _, state = bert.net.apply(
+            bert.params, *inputs, mutable=["intermediates"])
+        blks = state["intermediates"]["encoder"]
+        return np.asarray(blks["blks_0"]["attention"]["attention_weights"][0])
+    attention = bert.net.encoder.blks[0].attention
+    attention.keep_weights = True
+    bert.net(*inputs)
+    attention.keep_weights = False
+    return to_numpy(attention.attention_weights)

@@ -18,6 +18,7 @@ ROOT = Path(__file__).parent.parent
 PADDING = "test_padding_changes_nothing"
 WEIGHTS = "test_weight_zero_slots_change_nothing"
 SCALE = "test_activations_layer_by_layer"
+ATTENTION = "test_attention_written_out_and_fused"
 FUSED = "test_five_steps_of_train_bert"
 EPSILON = "test_layer_norm_epsilon"
 LOGITS = "test_logits_are_those_of_numpy"
@@ -29,22 +30,24 @@ IGNORED = "test_labels_of_minus_100_are_ignored"
 # file, what stands there, what is put in its place, test that must fail
 MUTATIONS = [
     ("torch/model.py", "if valid_lens is not None:", "if False:", PADDING),
-    ("torch/model.py", "attn_mask=mask,", "attn_mask=mask, scale=1.0,",
-     SCALE),
+    ("torch/fast.py", "attn_mask=mask,", "attn_mask=mask, scale=1.0,", SCALE),
+    ("torch/model.py", " / Q.shape[-1] ** 0.5", "", ATTENTION),
     ("torch/model.py", "norm_shape, eps=1e-5", "norm_shape, eps=1e-6",
      EPSILON),
     ("torch/train.py", "(per_slot * weights).sum() / weights.sum()",
      "per_slot.sum() / weights.sum()", WEIGHTS),
     ("torch/fast.py", "weights / weights.sum()",
      "weights / mlm_weights_X.numel()", FUSED),
-    ("mxnet/model.py", "        if valid_lens is None:\n            weights",
-     "        if True:\n            weights", PADDING),
+    ("mxnet/fast.py", "scores, lens, use_length=True,", "scores,", PADDING),
+    ("mxnet/model.py", "scores - 1e9 * (1 - mask)", "scores", ATTENTION),
     ("mxnet/model.py", "(num_hiddens / num_heads)**0.5", "1.0", SCALE),
     ("mxnet/model.py", "epsilon=1e-5", "epsilon=1e-6", EPSILON),
     ("mxnet/train.py", "(per_slot * weights).sum()", "per_slot.sum()",
      WEIGHTS),
     ("jax/model.py", "if valid_lens is not None:", "if False:", PADDING),
-    ("jax/model.py", " / Q.shape[-1] ** 0.5", "", SCALE),
+    ("jax/model.py", " / Q.shape[-1] ** 0.5", "", ATTENTION),
+    ("jax/fast.py", "Q, K, V, mask=mask)", "Q, K, V, mask=mask, scale=1.0)",
+     SCALE),
     ("jax/model.py", "epsilon=1e-5", "epsilon=1e-6", EPSILON),
     ("jax/train.py", "(per_slot * weights).sum()", "per_slot.sum()", WEIGHTS),
     ("jax/fast.py", "weights = take(mlm_weights_X)",
@@ -55,17 +58,19 @@ MUTATIONS = [
     ("mxnet/finetune.py", "(best or {})", "{}", BEST),
     ("jax/finetune.py", "encoded_X[:, 0]", "encoded_X[:, 1]", LOGITS),
     ("jax/finetune.py", "best or params", "params", BEST),
-    ("torch/original.py", "self.output(self.intermediate(X), X)",
+    ("torch/original/model.py", "self.output(self.intermediate(X), X)",
      "self.output(self.intermediate(X), 0 * X)", LAYERS),
-    ("torch/original.py", "eps=config.layer_norm_eps)\n        self.dropout = "
+    ("torch/original/model.py",
+     "eps=config.layer_norm_eps)\n        self.dropout = "
      "nn.Dropout(config.hidden_dropout_prob)\n\n    def forward(self, Y",
      "eps=1e-5)\n        self.dropout = "
      "nn.Dropout(config.hidden_dropout_prob)\n\n    def forward(self, Y",
      LAYERS),
-    ("mxnet/original.py", "scores - 1e9 * hidden", "scores", UNREAD),
-    ("mxnet/original.py", "labels != -100", "labels != -101", IGNORED),
-    ("jax/original.py", "approximate=False", "approximate=True", LAYERS),
-    ("jax/original.py", "labels != -100", "labels != -101", IGNORED),
+    ("mxnet/original/model.py", "V, F.np.expand_dims(mask, 1)",
+     "V, F.np.expand_dims(mask, 1) * 0 + 1", UNREAD),
+    ("mxnet/original/model.py", "labels != -100", "labels != -101", IGNORED),
+    ("jax/original/model.py", "approximate=False", "approximate=True", LAYERS),
+    ("jax/original/model.py", "labels != -100", "labels != -101", IGNORED),
 ]
 
 

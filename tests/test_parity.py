@@ -14,6 +14,8 @@ from harness import (
     SIZES,
     V,
     activations,
+    attend,
+    attention_weights,
     each_backend,
     forward,
     installed,
@@ -57,6 +59,46 @@ def test_activations_layer_by_layer(backend):
     assert len(got) == len(expected) == 4
     for ours, theirs in zip(got, expected):
         assert_close(ours, theirs)
+
+
+def attention_inputs():
+    rng = np.random.default_rng(0)
+    Q, K, V = rng.normal(size=(3, 4, 2, 7, 5)).astype(np.float32)
+    return Q, K, V, np.array([7, 1, 4, 6])
+
+
+@each_backend()
+@pytest.mark.parametrize(
+    "name", ["dot_product_attention", "fused_attention"])
+def test_attention_written_out_and_fused(backend, name):
+    *arrays, valid_lens = attention_inputs()
+    out, grads = attend(backend, name, *arrays, valid_lens)
+    Q, K, V = (x.astype(np.float64) for x in arrays)
+    scores = Q @ K.swapaxes(2, 3) / np.sqrt(5)
+    hidden = np.arange(7) >= valid_lens[:, None, None, None]
+    weights = reference.softmax(np.where(hidden, -np.inf, scores))
+    assert_close(out, weights @ V)
+    # The gradients of the sum of squares, by the chain rule
+    dV = weights.swapaxes(2, 3) @ (2 * (weights @ V))
+    dweights = 2 * (weights @ V) @ V.swapaxes(2, 3)
+    dscores = weights * (
+        dweights - (dweights * weights).sum(-1, keepdims=True))
+    assert_close(grads[0], dscores @ K / np.sqrt(5))
+    assert_close(grads[1], dscores.swapaxes(2, 3) @ Q / np.sqrt(5))
+    assert_close(grads[2], dV)
+
+
+@each_backend()
+def test_attention_weights_can_be_had(backend):
+    bert, batch = small_bert(backend), make_batch()
+    weights = attention_weights(bert, batch)
+    B, L = batch[0].shape
+    assert weights.shape == (B, SIZES["num_heads"], L, L)
+    assert_close(weights.sum(-1), np.ones(weights.shape[:3]))
+    hidden = np.arange(L) >= batch[2][:, None]
+    assert weights.transpose(0, 3, 1, 2)[hidden].max() == 0
+    assert_close(forward(bert, batch)[0], reference.encode(
+        doubles(bert), *batch[:3], SIZES["num_heads"])[-1])
 
 
 @each_backend()

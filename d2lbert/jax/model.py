@@ -12,6 +12,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from d2lbert.checks import check_heads, check_ids, check_length
+from d2lbert.jax.fast import fused_attention
 
 # N(0, 0.02) for every matrix, 0 for biases (Google's BERT code)
 init_weights = nn.initializers.normal(0.02)
@@ -41,8 +42,31 @@ class Dropout(nn.Module):
         return jnp.where(kept, X * (256 / (256 - dropped)), 0)
 
 
+def dot_product_attention(Q, K, V, mask, dropout):
+    """Scaled dot-product attention (Vaswani et al., 2017, 3.2.1).
+
+    Args:
+        Q, K, V: (B, L, num_heads, H / num_heads).
+        mask: (B, 1, 1, L), True where a key may be seen; None for everywhere.
+        dropout: of the weights.
+
+    Returns:
+        (B, L, num_heads, H / num_heads), and the weights (B, num_heads, L,
+        L) before dropout.
+    """
+    scores = jnp.einsum("bqhd,bkhd->bhqk", Q, K) / Q.shape[-1] ** 0.5
+    if mask is not None:
+        scores = jnp.where(mask, scores, -jnp.inf)
+    weights = nn.softmax(scores)
+    return jnp.einsum("bhqk,bkhd->bqhd", dropout(weights), V), weights
+
+
 class MultiHeadAttention(nn.Module):
-    """Scaled dot-product attention in num_heads subspaces (d2l 11.5)."""
+    """Scaled dot-product attention in num_heads subspaces (d2l 11.5).
+
+    `apply(…, mutable=["intermediates"])` also returns the attention_weights,
+    (B, num_heads, L, L).
+    """
     num_hiddens: int
     num_heads: int
     dropout: float
@@ -57,15 +81,21 @@ class MultiHeadAttention(nn.Module):
 
     def __call__(self, queries, keys, values, valid_lens, training=False):
         """(B, L, H) three times, (B,) or None -> (B, L, H)."""
-        Q = self.split(self.W_q(queries))
-        K = self.split(self.W_k(keys))
-        scores = jnp.einsum("bqhd,bkhd->bhqk", Q, K) / Q.shape[-1] ** 0.5
+        mask = None
         if valid_lens is not None:
-            mask = jnp.arange(keys.shape[1]) < valid_lens[:, None]
-            scores = jnp.where(mask[:, None, None], scores, -jnp.inf)
-        weights = self.attention_dropout(nn.softmax(scores), training)
-        V = self.split(self.W_v(values))
-        out = jnp.einsum("bhqk,bkhd->bqhd", weights, V)
+            columns = jnp.arange(keys.shape[1])
+            mask = (columns < valid_lens[:, None])[:, None, None]
+        # The fused function gives the same vectors, but no weights, and
+        # knows no dropout
+        keep_weights = self.is_mutable_collection("intermediates")
+        attend = (dot_product_attention
+                  if keep_weights or training and self.dropout
+                  else fused_attention)
+        out, weights = attend(
+            self.split(self.W_q(queries)), self.split(self.W_k(keys)),
+            self.split(self.W_v(values)), mask,
+            partial(self.attention_dropout, training=training))
+        self.sow("intermediates", "attention_weights", weights)
         return self.W_o(out.reshape(queries.shape))
 
     def split(self, X):

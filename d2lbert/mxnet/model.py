@@ -12,6 +12,7 @@ from mxnet import init, np, npx
 from mxnet.gluon import nn
 
 from d2lbert.checks import check_heads, check_ids, check_length
+from d2lbert.mxnet.fast import fused_attention
 
 # N(0, 0.02) for every matrix, 0 for biases (Google's BERT code). Parameters
 # that name their initialiser keep it whatever net.initialize is called with.
@@ -21,35 +22,61 @@ Embedding = partial(nn.Embedding, weight_initializer=init_weights)
 LayerNorm = partial(nn.LayerNorm, epsilon=1e-5)
 
 
+def dot_product_attention(F, Q, K, V, mask, scale, dropout):
+    """Scaled dot-product attention (Vaswani et al., 2017, 3.2.1).
+
+    Args:
+        F: MXNet's arrays or, in a hybridized net, its symbols.
+        Q, K, V: (B * num_heads, L, H / num_heads).
+        mask: (B * num_heads, 1, L), 1 where a key may be seen, else 0.
+        scale: what the scores are divided by, the root of H / num_heads.
+        dropout: of the weights.
+
+    Returns:
+        (B * num_heads, L, H / num_heads), and the weights (B * num_heads, L,
+        L) before dropout.
+    """
+    scores = F.npx.batch_dot(Q, K, transpose_b=True) / scale
+    scores = scores - 1e9 * (1 - mask)  # whose exponential is exactly 0
+    weights = F.npx.softmax(scores)
+    return F.npx.batch_dot(dropout(weights), V), weights
+
+
 class MultiHeadAttention(nn.HybridBlock):
-    """Scaled dot-product attention in num_heads subspaces (d2l 11.5)."""
+    """Scaled dot-product attention in num_heads subspaces (d2l 11.5).
+
+    Attributes:
+        keep_weights: whether a call leaves its attention_weights; not in a
+            hybridized net, whose calls run no Python.
+        attention_weights: (B, num_heads, L, L) of the last call, or None.
+    """
 
     def __init__(self, num_hiddens, num_heads, dropout):
         super().__init__()
         check_heads(num_hiddens, num_heads)
         self.num_heads, self.scale = num_heads, (num_hiddens / num_heads)**0.5
+        self.keep_weights, self.attention_weights = False, None
         self.W_q = Dense(num_hiddens, in_units=num_hiddens)
         self.W_k = Dense(num_hiddens, in_units=num_hiddens)
         self.W_v = Dense(num_hiddens, in_units=num_hiddens)
         self.W_o = Dense(num_hiddens, in_units=num_hiddens)
         self.dropout = nn.Dropout(dropout)
 
-    def hybrid_forward(self, F, queries, keys, values, valid_lens=None):
-        """(B, L, H) three times, (B,) or None -> (B, L, H)."""
-        scores = F.npx.batch_dot(
-            self.split(F, self.W_q(queries)),
-            self.split(F, self.W_k(keys)), transpose_b=True)
-        if valid_lens is None:
-            weights = F.npx.softmax(scores, temperature=self.scale)
-        else:
-            # A length for each row of scores, (B * num_heads, L)
-            lens = F.np.repeat(valid_lens.astype("float32"), self.num_heads)
-            rows = F.npx.arange_like(scores, axis=1)
-            lens = (F.np.expand_dims(lens, 1) + 0 * rows).astype("int32")
-            weights = F.npx.softmax(
-                scores, lens, use_length=True, temperature=self.scale)
-        out = F.npx.batch_dot(
-            self.dropout(weights), self.split(F, self.W_v(values)))
+    def hybrid_forward(self, F, queries, keys, values, valid_lens):
+        """(B, L, H) three times, (B,) -> (B, L, H)."""
+        Q, K, V = (self.split(F, self.W_q(queries)),
+                   self.split(F, self.W_k(keys)),
+                   self.split(F, self.W_v(values)))
+        lens = F.np.repeat(valid_lens.astype("float32"), self.num_heads)
+        if self.keep_weights:
+            columns = F.npx.arange_like(K, axis=1)
+            mask = F.np.expand_dims(columns < F.np.expand_dims(lens, 1), 1)
+            out, weights = dot_product_attention(
+                F, Q, K, V, mask.astype("float32"), self.scale, self.dropout)
+            self.attention_weights = F.npx.reshape(
+                weights, (-6, -1, self.num_heads, -2, -2))
+        else:  # the same vectors, faster, and no weights
+            out = fused_attention(F, Q, K, V, lens, self.scale, self.dropout)
         out = F.npx.reshape(out, (-6, -1, self.num_heads, -2, -2))
         out = F.np.transpose(out, (0, 2, 1, 3))
         return self.W_o(F.npx.reshape(out, (-2, -2, -5)))
@@ -97,8 +124,8 @@ class TransformerEncoderBlock(nn.HybridBlock):
         self.ffn = PositionWiseFFN(ffn_num_hiddens, num_hiddens)
         self.addnorm2 = AddNorm(num_hiddens, dropout)
 
-    def hybrid_forward(self, F, X, valid_lens=None):
-        """(B, L, H), (B,) or None -> (B, L, H)."""
+    def hybrid_forward(self, F, X, valid_lens):
+        """(B, L, H), (B,) -> (B, L, H)."""
         Y = self.addnorm1(X, self.attention(X, X, X, valid_lens))
         return self.addnorm2(Y, self.ffn(Y))
 

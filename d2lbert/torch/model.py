@@ -9,6 +9,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from d2lbert.checks import check_heads, check_ids, check_length
+from d2lbert.torch.fast import fused_attention
 
 
 def init_weights(module):
@@ -19,13 +20,38 @@ def init_weights(module):
         nn.init.zeros_(module.bias)
 
 
+def dot_product_attention(Q, K, V, mask, dropout):
+    """Scaled dot-product attention (Vaswani et al., 2017, 3.2.1).
+
+    Args:
+        Q, K, V: (B, num_heads, L, H / num_heads).
+        mask: (B, 1, 1, L), True where a key may be seen; None for everywhere.
+        dropout: of the weights.
+
+    Returns:
+        (B, num_heads, L, H / num_heads), and the weights (B, num_heads, L,
+        L) before dropout.
+    """
+    scores = Q @ K.transpose(-2, -1) / Q.shape[-1] ** 0.5
+    if mask is not None:
+        scores = scores.masked_fill(~mask, -torch.inf)
+    weights = scores.softmax(-1)
+    return dropout(weights) @ V, weights
+
+
 class MultiHeadAttention(nn.Module):
-    """Scaled dot-product attention in num_heads subspaces (d2l 11.5)."""
+    """Scaled dot-product attention in num_heads subspaces (d2l 11.5).
+
+    Attributes:
+        keep_weights: whether a call leaves its attention_weights.
+        attention_weights: (B, num_heads, L, L) of the last call, or None.
+    """
 
     def __init__(self, num_hiddens, num_heads, dropout):
         super().__init__()
         check_heads(num_hiddens, num_heads)
-        self.num_heads, self.dropout = num_heads, dropout
+        self.num_heads, self.dropout = num_heads, nn.Dropout(dropout)
+        self.keep_weights, self.attention_weights = False, None
         self.W_q = nn.Linear(num_hiddens, num_hiddens)
         self.W_k = nn.Linear(num_hiddens, num_hiddens)
         self.W_v = nn.Linear(num_hiddens, num_hiddens)
@@ -37,10 +63,12 @@ class MultiHeadAttention(nn.Module):
         if valid_lens is not None:
             columns = torch.arange(keys.shape[1], device=keys.device)
             mask = (columns < valid_lens[:, None])[:, None, None]
-        out = F.scaled_dot_product_attention(
+        # The fused function gives the same vectors, faster, and no weights
+        attend = (dot_product_attention if self.keep_weights
+                  else fused_attention)
+        out, self.attention_weights = attend(
             self.split(self.W_q(queries)), self.split(self.W_k(keys)),
-            self.split(self.W_v(values)), attn_mask=mask,
-            dropout_p=self.dropout if self.training else 0.0)
+            self.split(self.W_v(values)), mask, self.dropout)
         return self.W_o(out.transpose(1, 2).flatten(2))
 
     def split(self, X):

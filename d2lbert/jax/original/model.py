@@ -17,7 +17,13 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from d2lbert.jax.checkpoint import export_params, import_params
-from d2lbert.jax.model import Dense, Dropout, Embed, LayerNorm
+from d2lbert.jax.model import (
+    Dense,
+    Dropout,
+    Embed,
+    LayerNorm,
+    dot_product_attention,
+)
 from d2lbert.original.config import BertConfig
 from d2lbert.original.find import load_checkpoint_folder
 from d2lbert.original.huggingface import save_checkpoint_folder
@@ -68,10 +74,9 @@ class BertSelfAttention(nn.Module):
         """
         Q, K, V = (self.split(layer(X))
                    for layer in (self.query, self.key, self.value))
-        scores = jnp.einsum("bqad,bkad->baqk", Q, K) / Q.shape[-1] ** 0.5
-        visible = mask.astype(bool)[:, None, None]
-        probs = nn.softmax(jnp.where(visible, scores, -jnp.inf))
-        out = jnp.einsum("baqk,bkad->bqad", self.dropout(probs, training), V)
+        out, probs = dot_product_attention(
+            Q, K, V, mask.astype(bool)[:, None, None],
+            partial(self.dropout, training=training))
         return out.reshape(X.shape), probs
 
     def split(self, X):

@@ -16,7 +16,12 @@ from mxnet import cpu, init, np, npx
 from mxnet.gluon import nn
 
 from d2lbert.mxnet.checkpoint import export_params, import_params
-from d2lbert.mxnet.model import Dense, Embedding, LayerNorm
+from d2lbert.mxnet.model import (
+    Dense,
+    Embedding,
+    LayerNorm,
+    dot_product_attention,
+)
 from d2lbert.original.find import load_checkpoint_folder
 from d2lbert.original.huggingface import save_checkpoint_folder
 from d2lbert.original.outputs import (
@@ -74,15 +79,13 @@ class BertSelfAttention(nn.HybridBlock):
         """
         Q, K, V = (self.split(F, layer(X))
                    for layer in (self.query, self.key, self.value))
-        scores = F.npx.batch_dot(Q, K, transpose_b=True) / self.scale
-        scores = F.npx.reshape(scores, (-6, -1, self.num_heads, -2, -2))
-        hidden = 1 - F.np.expand_dims(F.np.expand_dims(mask, 1), 1)
-        # So low that its exponential is exactly 0
-        probs = F.npx.softmax(scores - 1e9 * hidden)
-        weights = F.npx.reshape(self.dropout(probs), (-5, -2, -2))
-        out = F.npx.batch_dot(weights, V)
+        mask = F.np.repeat(mask, self.num_heads, axis=0)
+        out, probs = dot_product_attention(
+            F, Q, K, V, F.np.expand_dims(mask, 1).astype("float32"),
+            self.scale, self.dropout)
         out = F.npx.reshape(out, (-6, -1, self.num_heads, -2, -2))
         out = F.np.transpose(out, (0, 2, 1, 3))
+        probs = F.npx.reshape(probs, (-6, -1, self.num_heads, -2, -2))
         return F.npx.reshape(out, (-2, -2, -5)), probs
 
     def split(self, F, X):
