@@ -68,9 +68,9 @@ MUTATIONS = [
      LAYERS),
     ("mxnet/original/model.py", "V, F.np.expand_dims(mask, 1)",
      "V, F.np.expand_dims(mask, 1) * 0 + 1", UNREAD),
-    ("mxnet/original/model.py", "labels != -100", "labels != -101", IGNORED),
+    ("mxnet/original/heads.py", "labels != -100", "labels != -101", IGNORED),
     ("jax/original/model.py", "approximate=False", "approximate=True", LAYERS),
-    ("jax/original/model.py", "labels != -100", "labels != -101", IGNORED),
+    ("jax/original/heads.py", "labels != -100", "labels != -101", IGNORED),
 ]
 
 

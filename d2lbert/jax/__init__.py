@@ -47,20 +47,22 @@ from d2lbert.jax.model import (
     PositionWiseFFN,
     TransformerEncoderBlock,
 )
+from d2lbert.jax.original.heads import (
+    BertForPreTraining,
+    BertForSequenceClassification,
+    BertLMPredictionHead,
+    BertPredictionHeadTransform,
+    BertPreTrainingHeads,
+)
 from d2lbert.jax.original.model import (
     BertAttention,
     BertEmbeddings,
     BertEncoder,
-    BertForPreTraining,
-    BertForSequenceClassification,
     BertIntermediate,
     BertLayer,
-    BertLMPredictionHead,
     BertModel,
     BertOutput,
     BertPooler,
-    BertPredictionHeadTransform,
-    BertPreTrainingHeads,
     BertSelfAttention,
 )
 from d2lbert.jax.original.train import adamw, fit, infer, predict_classes

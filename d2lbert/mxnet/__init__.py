@@ -46,20 +46,22 @@ from d2lbert.mxnet.model import (  # noqa: E402
     PositionWiseFFN,
     TransformerEncoderBlock,
 )
+from d2lbert.mxnet.original.heads import (  # noqa: E402
+    BertForPreTraining,
+    BertForSequenceClassification,
+    BertLMPredictionHead,
+    BertPredictionHeadTransform,
+    BertPreTrainingHeads,
+)
 from d2lbert.mxnet.original.model import (  # noqa: E402
     BertAttention,
     BertEmbeddings,
     BertEncoder,
-    BertForPreTraining,
-    BertForSequenceClassification,
     BertIntermediate,
     BertLayer,
-    BertLMPredictionHead,
     BertModel,
     BertOutput,
     BertPooler,
-    BertPredictionHeadTransform,
-    BertPreTrainingHeads,
     BertSelfAttention,
 )
 from d2lbert.mxnet.original.train import adamw, fit, infer, predict_classes  # noqa: E402

@@ -43,20 +43,22 @@ from d2lbert.torch.model import (
     PositionWiseFFN,
     TransformerEncoderBlock,
 )
+from d2lbert.torch.original.heads import (
+    BertForPreTraining,
+    BertForSequenceClassification,
+    BertLMPredictionHead,
+    BertPredictionHeadTransform,
+    BertPreTrainingHeads,
+)
 from d2lbert.torch.original.model import (
     BertAttention,
     BertEmbeddings,
     BertEncoder,
-    BertForPreTraining,
-    BertForSequenceClassification,
     BertIntermediate,
     BertLayer,
-    BertLMPredictionHead,
     BertModel,
     BertOutput,
     BertPooler,
-    BertPredictionHeadTransform,
-    BertPreTrainingHeads,
     BertSelfAttention,
 )
 from d2lbert.torch.original.train import adamw, fit, infer, predict_classes
