@@ -22,6 +22,7 @@ from harness import (
     losses_and_grads,
     make_batch,
     small_bert,
+    to_numpy,
 )
 
 from d2lbert.backends import BACKENDS
@@ -86,6 +87,31 @@ def test_attention_written_out_and_fused(backend, name):
     assert_close(grads[0], dscores @ K / np.sqrt(5))
     assert_close(grads[1], dscores.swapaxes(2, 3) @ Q / np.sqrt(5))
     assert_close(grads[2], dV)
+
+
+@each_backend()
+def test_attention_without_lengths_sees_everything(backend):
+    bert = small_bert(backend)
+    tokens, segments, *_ = make_batch()
+    full = np.full(len(tokens), tokens.shape[1], np.int32)
+    expected = forward(bert, (tokens, segments, full))[0]
+    X = bert.d2l.to_tensors((tokens, segments))
+    outputs = (bert.net(*X) if bert.params is None
+               else bert.net.apply(bert.params, *X))
+    assert_close(to_numpy(outputs[0]), expected)
+    assert_close(to_numpy(block_without_lengths(bert, expected)),
+                 to_numpy(block_without_lengths(bert, expected, full)))
+
+
+def block_without_lengths(bert, X, valid_lens=None):
+    """The first block on some vectors, with or without valid lengths."""
+    X, *lens = bert.d2l.to_tensors(
+        (X,) if valid_lens is None else (X, valid_lens))
+    lens = lens[0] if lens else None
+    if bert.params is None:
+        return bert.net.encoder.blks[0](X, lens)
+    blk = bert.net.bind(bert.params).encoder.blks[0]
+    return blk(X, lens)
 
 
 @each_backend()

@@ -19,12 +19,16 @@ def fused_attention(F, Q, K, V, lens, scale, dropout):
     """The vectors of `dot_product_attention`, not its weights.
 
     Args:
-        lens: (B * num_heads,) how many keys may be seen.
+        lens: (B * num_heads,) how many keys may be seen; None for all.
     """
     scores = F.npx.batch_dot(Q, K, transpose_b=True)
-    rows = F.npx.arange_like(scores, axis=1)
-    lens = (F.np.expand_dims(lens, 1) + 0 * rows).astype("int32")
-    weights = F.npx.softmax(scores, lens, use_length=True, temperature=scale)
+    if lens is None:
+        weights = F.npx.softmax(scores, temperature=scale)
+    else:  # a length for each row of scores
+        rows = F.npx.arange_like(scores, axis=1)
+        lens = (F.np.expand_dims(lens, 1) + 0 * rows).astype("int32")
+        weights = F.npx.softmax(
+            scores, lens, use_length=True, temperature=scale)
     return F.npx.batch_dot(dropout(weights), V)
 
 

@@ -28,7 +28,8 @@ def dot_product_attention(F, Q, K, V, mask, scale, dropout):
     Args:
         F: MXNet's arrays or, in a hybridized net, its symbols.
         Q, K, V: (B * num_heads, L, H / num_heads).
-        mask: (B * num_heads, 1, L), 1 where a key may be seen, else 0.
+        mask: (B * num_heads, 1, L), 1 where a key may be seen, else 0; None
+            for 1 everywhere.
         scale: what the scores are divided by, the root of H / num_heads.
         dropout: of the weights.
 
@@ -37,7 +38,8 @@ def dot_product_attention(F, Q, K, V, mask, scale, dropout):
         L) before dropout.
     """
     scores = F.npx.batch_dot(Q, K, transpose_b=True) / scale
-    scores = scores - 1e9 * (1 - mask)  # whose exponential is exactly 0
+    if mask is not None:
+        scores = scores - 1e9 * (1 - mask)  # whose exponential is exactly 0
     weights = F.npx.softmax(scores)
     return F.npx.batch_dot(dropout(weights), V), weights
 
@@ -62,17 +64,16 @@ class MultiHeadAttention(nn.HybridBlock):
         self.W_o = Dense(num_hiddens, in_units=num_hiddens)
         self.dropout = nn.Dropout(dropout)
 
-    def hybrid_forward(self, F, queries, keys, values, valid_lens):
-        """(B, L, H) three times, (B,) -> (B, L, H)."""
+    def hybrid_forward(self, F, queries, keys, values, valid_lens=None):
+        """(B, L, H) three times, (B,) or None -> (B, L, H)."""
         Q, K, V = (self.split(F, self.W_q(queries)),
                    self.split(F, self.W_k(keys)),
                    self.split(F, self.W_v(values)))
-        lens = F.np.repeat(valid_lens.astype("float32"), self.num_heads)
+        lens = None if valid_lens is None else F.np.repeat(
+            valid_lens.astype("float32"), self.num_heads)
         if self.keep_weights:
-            columns = F.npx.arange_like(K, axis=1)
-            mask = F.np.expand_dims(columns < F.np.expand_dims(lens, 1), 1)
             out, weights = dot_product_attention(
-                F, Q, K, V, mask.astype("float32"), self.scale, self.dropout)
+                F, Q, K, V, self.mask(F, K, lens), self.scale, self.dropout)
             self.attention_weights = F.npx.reshape(
                 weights, (-6, -1, self.num_heads, -2, -2))
         else:  # the same vectors, faster, and no weights
@@ -80,6 +81,14 @@ class MultiHeadAttention(nn.HybridBlock):
         out = F.npx.reshape(out, (-6, -1, self.num_heads, -2, -2))
         out = F.np.transpose(out, (0, 2, 1, 3))
         return self.W_o(F.npx.reshape(out, (-2, -2, -5)))
+
+    def mask(self, F, K, lens):
+        """(B * num_heads,) or None -> (B * num_heads, 1, L) or None."""
+        if lens is None:
+            return None
+        columns = F.npx.arange_like(K, axis=1)
+        visible = columns < F.np.expand_dims(lens, 1)
+        return F.np.expand_dims(visible, 1).astype("float32")
 
     def split(self, F, X):
         """(B, L, H) -> (B * num_heads, L, H / num_heads)."""
@@ -124,8 +133,8 @@ class TransformerEncoderBlock(nn.HybridBlock):
         self.ffn = PositionWiseFFN(ffn_num_hiddens, num_hiddens)
         self.addnorm2 = AddNorm(num_hiddens, dropout)
 
-    def hybrid_forward(self, F, X, valid_lens):
-        """(B, L, H), (B,) -> (B, L, H)."""
+    def hybrid_forward(self, F, X, valid_lens=None):
+        """(B, L, H), (B,) or None -> (B, L, H)."""
         Y = self.addnorm1(X, self.attention(X, X, X, valid_lens))
         return self.addnorm2(Y, self.ffn(Y))
 
