@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from d2lbert.backends import BACKENDS, load_backend
+from d2lbert.data.pretraining import RESERVED_TOKENS
+from d2lbert.data.vocab import Vocab
 from d2lbert.run.models import make_bert, make_classifier
 
 SIZES = dict(num_hiddens=16, ffn_num_hiddens=24, num_heads=2, num_blks=2,
@@ -220,3 +222,40 @@ def attention_weights(bert, batch):
     bert.net(*inputs)
     attention.keep_weights = False
     return to_numpy(attention.attention_weights)
+
+
+SNLI_HEAD = "gold_label\tsentence1_binary_parse\tsentence2_binary_parse\tmore"
+
+
+def write_snli(folder, *lines, split="train", head=SNLI_HEAD):
+    """Write a file in SNLI's format into a folder, which is returned."""
+    path = folder / f"snli_1.0_{split}.txt"
+    path.write_text("\n".join([head, *lines]) + "\n", encoding="utf-8")
+    return folder
+
+
+PAIR_WORDS = [f"w{i}" for i in range(30)]
+VOCAB = Vocab([PAIR_WORDS], reserved_tokens=RESERVED_TOKENS)
+
+
+def random_pairs(num=300, longest=20, seed=0):
+    """Premises, hypotheses and labels, as `read_snli` gives them."""
+    rng = np.random.default_rng(seed)
+
+    def sentences():
+        return [" ".join(rng.choice(PAIR_WORDS, rng.integers(1, longest)))
+                for _ in range(num)]
+
+    return sentences(), sentences(), list(rng.integers(0, 3, num))
+
+
+def save(bert, path):
+    """Write the weights by the backend's own function."""
+    bert.d2l.save_checkpoint(bert.holder, path)
+
+
+def load(bert, path):
+    """Read weights by the backend's own function."""
+    params = bert.d2l.load_checkpoint(bert.net, path)
+    if bert.params is not None:
+        bert.params = params

@@ -5,13 +5,14 @@ import pytest
 import reference
 from harness import (
     SIZES,
+    VOCAB,
     V,
     each_backend,
     installed,
+    random_pairs,
     small_classifier,
     to_numpy,
 )
-from test_nli import VOCAB, random_pairs
 
 from d2lbert.backends import load_backend
 from d2lbert.checkpoints.d2l import classifier_shapes

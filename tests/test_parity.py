@@ -19,8 +19,10 @@ from harness import (
     each_backend,
     forward,
     installed,
+    load,
     losses_and_grads,
     make_batch,
+    save,
     small_bert,
     to_numpy,
 )
@@ -253,16 +255,6 @@ def test_any_backend_reads_what_any_wrote(backend, tmp_path):
         for ours, theirs in zip(forward(target, batch),
                                 forward(source, batch)):
             assert_close(ours, theirs)
-
-
-def save(bert, path):
-    bert.d2l.save_checkpoint(bert.holder, path)
-
-
-def load(bert, path):
-    params = bert.d2l.load_checkpoint(bert.net, path)
-    if bert.params is not None:
-        bert.params = params
 
 
 @each_backend()

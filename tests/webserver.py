@@ -67,3 +67,8 @@ def zipped(members):
             info.external_attr = mode << 16
             file.writestr(info, data, zipfile.ZIP_DEFLATED)
     return buffer.getvalue()
+
+
+def names_in(folder):
+    """The paths of everything in a folder, sorted."""
+    return sorted(str(p.relative_to(folder)) for p in folder.rglob("*"))

@@ -38,11 +38,11 @@ def _versions(distributions):
 
 
 def _package_digest(package, backend):
-    """Of the shared modules, tables and model, and the backend's modules."""
-    files = [*package.glob("*.py"), *package.glob("*.toml"),
-             *(package / "checkpoints" / "bert_mini").glob("*.json"),
-             *(package / "checkpoints" / "bert_mini").glob("*.params"),
-             *(package / backend).glob("*.py")]
+    """Of what a notebook may import: the shared rooms and the backend's."""
+    others = {"book", "run", *BACKENDS} - {backend}
+    files = [path for path in package.rglob("*")
+             if path.suffix in (".py", ".toml", ".json", ".params")
+             and path.relative_to(package).parts[0] not in others]
     parts = [f"{path.relative_to(package).as_posix()} "
              f"{_file_digest(path.suffix, path.read_bytes())}"
              for path in sorted(files)]

@@ -1,116 +1,22 @@
-"""SNLI's files, the arrays made of them, and the batches."""
+"""Pairs of sentences as arrays and batches."""
 
-import os
 import pickle
-from pathlib import Path
 
 import numpy as np
 import pytest
-from harness import each_backend, installed
+from harness import (
+    PAIR_WORDS,
+    VOCAB,
+    each_backend,
+    installed,
+    random_pairs,
+    write_snli,
+)
 
 from d2lbert.backends import load_backend
-from d2lbert.data import hub
 from d2lbert.data.pairs import PairBatches, SNLIBERTDataset, pairs_to_inputs
 from d2lbert.data.pretraining import RESERVED_TOKENS, get_tokens_and_segments
-from d2lbert.data.snli import LABELS, nli_folder, read_snli
-from d2lbert.data.vocab import Vocab
-
-HEAD = "gold_label\tsentence1_binary_parse\tsentence2_binary_parse\tmore"
-WORDS = [f"w{i}" for i in range(30)]
-VOCAB = Vocab([WORDS], reserved_tokens=RESERVED_TOKENS)
-
-
-def write(folder, *lines, split="train", head=HEAD):
-    path = folder / f"snli_1.0_{split}.txt"
-    path.write_text("\n".join([head, *lines]) + "\n", encoding="utf-8")
-    return folder
-
-
-def random_pairs(num=300, longest=20, seed=0):
-    rng = np.random.default_rng(seed)
-
-    def sentences():
-        return [" ".join(rng.choice(WORDS, rng.integers(1, longest)))
-                for _ in range(num)]
-
-    return sentences(), sentences(), list(rng.integers(0, 3, num))
-
-
-# Reading
-
-def test_columns_and_labels(tmp_path):
-    write(tmp_path,
-          "neutral\t( ( A Man ) ( is ( here . ) ) )\t( He ( is ill ) )\tx",
-          "entailment\t( a b )\t( b )\tx", "contradiction\ta (-LRB- b )\tc\t")
-    assert read_snli(tmp_path, True) == (
-        ["A Man is here .", "a b", "a -LRB- b"], ["He is ill", "b", "c"],
-        [2, 0, 1])
-
-
-def test_pairs_without_a_label_or_a_sentence_are_counted(tmp_path, capsys):
-    write(tmp_path, "-\ta\tb\t", "neutral\ta\tb\t", "joke\ta\tb\t",
-          "entailment\ta\t( ( ) )\t")
-    assert read_snli(tmp_path, True) == (["a"], ["b"], [2])
-    assert capsys.readouterr().out.startswith("skipped 3 of 4 pairs")
-
-
-def test_each_split_has_its_file(tmp_path):
-    for split in ("train", "dev", "test"):
-        write(tmp_path, f"neutral\t{split}\tb\t", split=split)
-    assert read_snli(tmp_path, True)[0] == ["train"]
-    assert read_snli(tmp_path, False)[0] == ["test"]
-    assert read_snli(tmp_path, split="dev")[0] == ["dev"]
-    with pytest.raises(ValueError, match="unknown split 'valid'"):
-        read_snli(tmp_path, split="valid")
-
-
-def test_a_line_of_too_few_columns_is_named(tmp_path):
-    write(tmp_path, "neutral\ta\tb\t", "neutral a b")
-    with pytest.raises(ValueError, match="line 3 .* has 1 columns"):
-        read_snli(tmp_path, True)
-
-
-def test_other_encodings_and_missing_files(tmp_path):  # [11]
-    with pytest.raises(FileNotFoundError, match="there is no file"):
-        read_snli(tmp_path, True)
-    path = write(tmp_path, "x") / "snli_1.0_train.txt"
-    path.write_bytes(HEAD.encode() + "\nneutral\tcafé\tb".encode("latin-1"))
-    with pytest.raises(ValueError, match="line 2 .* is not UTF-8"):
-        read_snli(tmp_path, True)
-
-
-def test_no_pairs_is_an_error(tmp_path):
-    write(tmp_path, "-\ta\tb\t")
-    with pytest.raises(ValueError, match="not a set of pairs"):
-        SNLIBERTDataset(read_snli(tmp_path, True), 16, VOCAB)
-
-
-@pytest.mark.usefixtures("empty_cache")
-def test_mini_nli_is_written_once_and_unknown_names_are_told():
-    folder = Path(nli_folder("mini-nli"))
-    stamp = (folder / "snli_1.0_dev.txt").stat().st_mtime_ns
-    assert nli_folder("mini-nli") == str(folder)
-    assert (folder / "snli_1.0_dev.txt").stat().st_mtime_ns == stamp
-    assert nli_folder(folder) == str(folder)
-    with pytest.raises(ValueError, match="unknown corpus 'multinli'"):
-        nli_folder("multinli")
-
-
-@pytest.mark.usefixtures("empty_cache")
-def test_no_network_names_mini_nli(monkeypatch):
-    monkeypatch.setitem(hub.DATA_HUB, "SNLI",
-                        ("http://127.0.0.1:9/snli_1.0.zip", None))
-    with pytest.raises(hub.DownloadError, match="corpus='mini-nli'"):
-        nli_folder("snli")
-
-
-@pytest.mark.skipif(not os.environ.get("D2LBERT_DATA"),
-                    reason="D2LBERT_DATA names no folder with SNLI")
-def test_the_real_test_pairs():
-    premises, hypotheses, labels = read_snli(nli_folder("snli"), False)
-    assert len(premises) == len(hypotheses) == 9824
-    assert np.bincount(labels).tolist() == [3368, 3237, 3219]
-
+from d2lbert.data.snli import LABELS, read_snli
 
 # Arrays
 
@@ -156,7 +62,7 @@ def test_a_room_too_small_and_a_vocabulary_of_ones_own():
         SNLIBERTDataset(random_pairs(), 4, VOCAB)
     vocab = SNLIBERTDataset(random_pairs(), 16).vocab
     assert vocab.to_tokens([0, 1, 2, 3, 4]) == ["<unk>", *RESERVED_TOKENS]
-    assert set(WORDS) < set(vocab.idx_to_token)
+    assert set(PAIR_WORDS) < set(vocab.idx_to_token)
 
 
 @each_backend()
@@ -205,7 +111,7 @@ def test_the_real_loader_s_names_work_on_a_folder(tmp_path):
     for split, num in (("train", 60), ("dev", 20), ("test", 10)):
         rows = [f"{LABELS[label]}\t{a}\t{b}\t"
                 for a, b, label in zip(*random_pairs(num))]
-        write(tmp_path, *rows, split=split)
+        write_snli(tmp_path, *rows, split=split)
     train_iter, test_iter, vocab = d2l.load_data_snli(
         16, 50, corpus=tmp_path)
     (premises, _), labels = next(iter(train_iter))
@@ -213,6 +119,12 @@ def test_the_real_loader_s_names_work_on_a_folder(tmp_path):
     assert vocab["<pad>"] == 1
     iters = d2l.load_data_snli_bert(16, 32, VOCAB, corpus=tmp_path)
     assert [len(it) for it in iters] == [3, 2, 1]
+
+
+def test_no_pairs_is_an_error(tmp_path):
+    write_snli(tmp_path, "-\ta\tb\t")
+    with pytest.raises(ValueError, match="not a set of pairs"):
+        SNLIBERTDataset(read_snli(tmp_path, True), 16, VOCAB)
 
 
 # Batches

@@ -10,11 +10,14 @@ from harness import (
     SIZES,
     V,
     each_backend,
+    forward,
     installed,
+    load,
+    make_batch,
+    save,
     small_bert,
     small_classifier,
 )
-from test_parity import forward, load, make_batch, save
 from webserver import sha1, zipped
 
 from d2lbert.backends import BACKENDS, load_backend

@@ -1,0 +1,251 @@
+"""The bundled opinions, and what gives nothing away."""
+
+import re
+from collections import Counter
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from d2lbert import files
+from d2lbert.data.mini import sentiment as minisentiment, wiki as miniwiki
+from d2lbert.data.mini.sentiment import (
+    SIZES,
+    clauses,
+    grammar,
+    mini_sentiment,
+    write_mini_sentiment,
+)
+from d2lbert.data.sentiment import read_sst2
+
+PRAISE, BLAME = (
+    {word for table in grammar()["opinions"].values()
+     for word in table[side].split("|")} for side in (0, 1))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("opinions") / "mini" / "sentiment"
+    write_mini_sentiment(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def splits(folder):
+    """{split: [(words, label)]} as the files have them."""
+    return {split: [(sentence.split(), label) for sentence, label in zip(
+        *read_sst2(folder / f"{split}.tsv"))] for split in SIZES}
+
+
+@pytest.fixture(scope="module")
+def rows():
+    return mini_sentiment(4000, seed=5)
+
+
+# The grammar
+
+def test_same_seed_same_sentences_and_other_seed_others():
+    assert mini_sentiment(60, seed=3) == mini_sentiment(60, seed=3)
+    assert mini_sentiment(60, seed=3) == mini_sentiment(90, seed=3)[:60]
+    assert mini_sentiment(60, seed=3) != mini_sentiment(60, seed=4)
+    assert mini_sentiment(0) == []
+    for num in (-2, 1):
+        with pytest.raises(ValueError, match=f"num={num} is no number"):
+            mini_sentiment(num)
+
+
+def test_sentences_are_distinct_and_balanced_even_when_frames_run_out(
+        monkeypatch):
+    scenes = grammar()["scenes"]
+    monkeypatch.setitem(grammar(), "scenes", {"bank": scenes["bank"]})
+    rows = mini_sentiment(1600)
+    assert len({sentence for sentence, _ in rows}) == 1600
+    assert Counter(label for _, label in rows) == {0: 800, 1: 800}
+
+
+def test_twins_differ_in_words_of_opinion_alone(rows):
+    for (one, y), (other, z) in zip(rows[::2], rows[1::2]):
+        assert {y, z} == {0, 1}
+        changed = 0
+        for a, b in zip(one.split(), other.split(), strict=True):
+            if a in PRAISE | BLAME:
+                assert (a in PRAISE) == (b in BLAME), (one, other)
+                changed += 1
+            else:
+                assert a == b or {a, b} == {"a", "an"}, (one, other)
+        assert changed
+    first = [label for _, label in rows[::2]]
+    assert 0.45 < np.mean(first) < 0.55  # in either order
+
+
+def judged(words):
+    """The label that a reader of the last opinion would give."""
+    if "in" in words and "spite" in words:  # it does not count
+        start = words.index("spite")
+        words = words[:start] + words[start + 5:]
+    at = max(i for i, w in enumerate(words) if w in PRAISE | BLAME)
+    starts = [i for i, w in enumerate(words[:at]) if w in (",", "that")]
+    before = words[max(starts, default=0):at]
+    turned = {"not", "never", "hardly", "no", "nobody"} & set(before)
+    return int((words[at] in PRAISE) != bool(turned))
+
+
+def test_labels_are_those_that_a_reader_would_give(rows):
+    for sentence, label in rows:
+        assert judged(sentence.split()) == label, sentence
+
+
+def test_no_word_of_opinion_is_used_for_anything_else():
+    assert not PRAISE & BLAME
+    text = [*grammar()["slots"].values()]
+    for table in ("frames", "clauses"):
+        text += sum(grammar()[table].values(), [])
+    for scene in grammar()["scenes"].values():
+        text += sum(([v] if isinstance(v, str) else v
+                     for v in scene.values()), [])
+    used = set(re.findall(r"\w+", " ".join(text)))
+    assert len(used) > 150 and not used & (PRAISE | BLAME)
+
+
+def test_every_name_town_and_lake_is_one_of_mini_wiki(rows):
+    wiki = miniwiki.grammar()
+    words = {word for sentence, _ in rows for word in sentence.split()}
+    for names in (*wiki["people"].values(), wiki["slots"]["town"]):
+        assert set(names.split("|")) <= words
+    lakes = {name for sentence, _ in rows
+             for name in re.findall(r"(?<!the )\blake (\w+)", sentence)}
+    assert lakes and lakes <= set(wiki["slots"]["lake"].split("|"))
+    texts = miniwiki.to_text(miniwiki.mini_wiki(2000)).split()
+    things = {noun for scene in grammar()["scenes"].values()
+              for kind, nouns in scene.items() if kind != "visit"
+              for noun in nouns.split("|")}
+    assert len(things & set(texts)) > 0.6 * len(things)
+
+
+def test_nobody_is_called_it(rows):
+    people = {name for scene in grammar()["scenes"].values()
+              for name in scene.get("person", "").split("|")}
+    about = [set(sentence.split()) for sentence, _ in rows
+             if " it " in sentence]
+    assert len(about) > 500 and not any(words & people for words in about)
+
+
+def test_sentences_are_lower_case_tokens_and_articles_agree(rows):
+    after = {"a": set(), "an": set()}
+    for sentence, _ in rows:
+        words = sentence.split()
+        assert sentence == " ".join(words) and words.count(".") == 1
+        assert re.fullmatch(r"[a-z ,]+ \.", sentence), sentence
+        assert len(words) <= 35
+        for a, b in pairwise(words):
+            assert a != b, sentence
+            after.get(a, set()).add(b)
+        weighty = [w for w in words if w in minisentiment._weighty_words()]
+        assert len(weighty) == len(set(weighty)), sentence
+    assert all(word[0] in "aeiou" for word in after["an"])
+    assert not any(word[0] in "aeiou" for word in after["a"])
+
+
+def test_all_frames_and_scenes_are_in_use(rows):
+    text = " ".join(sentence for sentence, _ in rows)
+    for sign in ("though ", "in spite of", " yet ", "what a", "nobody ",
+                 " hardly ", "would be", "last summer", "suspected"):
+        assert text.count(sign) > 10, sign
+    for scene in grammar()["scenes"].values():
+        for kind, nouns in scene.items():
+            if kind != "visit":
+                assert all(f" {noun} " in text for noun in nouns.split("|"))
+
+
+# Files
+
+def test_files_have_their_sizes_and_balanced_labels(splits):
+    for split, size in SIZES.items():
+        labels = Counter(label for _, label in splits[split])
+        assert labels == {0: size // 2, 1: size // 2}
+
+
+def test_no_clause_is_in_two_files(splits):
+    held = [set(clauses((" ".join(words), 0) for words, _ in rows))
+            for rows in splits.values()]
+    assert sum(map(len, held)) == len(set.union(*held)) > 1000
+    assert set(clauses([("i feared a dull day , but it was a joy .", 1),
+                        ("though it rained , we sang .", 0)])) == {
+                            "i feared a dull day", "we sang"}
+
+
+def test_words_of_held_out_opinions_are_known(splits):
+    known = {w for words, _ in splits["train"] for w in words}
+    assert PRAISE | BLAME <= known
+    unseen = [w not in known for words, _ in splits["dev"] for w in words]
+    assert np.mean(unseen) < 0.005
+
+
+def test_files_are_the_same_each_time_and_left_alone(
+        folder, tmp_path, monkeypatch):
+    write_mini_sentiment(tmp_path / "again")
+    names = sorted(f.name for f in (tmp_path / "again").iterdir())
+    assert names == ["dev.tsv", "test.tsv", "train.tsv"]
+    for name in names:
+        text = (folder / name).read_bytes()
+        assert text == (tmp_path / "again" / name).read_bytes()
+        assert text.startswith(b"sentence\tlabel\n") and b"\r" not in text
+    (tmp_path / "again" / "dev.tsv").write_text("mine")
+    monkeypatch.setattr(minisentiment, "_splits", None)  # not even drawn again
+    write_mini_sentiment(tmp_path / "again")
+    assert (tmp_path / "again" / "dev.tsv").read_text() == "mine"
+
+
+def test_an_interrupted_run_leaves_nothing(tmp_path, monkeypatch):
+    def stop(*args):
+        raise KeyboardInterrupt
+    monkeypatch.setattr(files.os, "replace", stop)
+    with pytest.raises(KeyboardInterrupt):
+        write_mini_sentiment(tmp_path / "opinions")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_with_other_things_is_not_touched(tmp_path):
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(OSError):
+        write_mini_sentiment(tmp_path)
+    assert [f.name for f in tmp_path.iterdir()] == ["notes.txt"]
+
+
+# What gives the label away, and what does not
+
+def counts(rows, words):
+    at = {word: i for i, word in enumerate(words)}
+    X = np.zeros((len(rows), len(words)))
+    for i, (sentence, _) in enumerate(rows):
+        for word in sentence:
+            if word in at:
+                X[i, at[word]] += 1
+    return X, np.array([label for _, label in rows])
+
+
+def test_length_and_every_other_word_are_alike_in_both_labels(splits):
+    for rows in splits.values():
+        lengths, words = Counter(), Counter()
+        for sentence, label in rows:
+            sign = 2 * label - 1
+            lengths[len(sentence)] += sign
+            words.update({word: sign for word in {
+                "a" if word == "an" else word for word in sentence}})
+        assert not any(lengths.values())
+        assert {word for word, n in words.items() if n} <= PRAISE | BLAME
+
+
+def test_a_bag_of_words_is_not_enough(splits):
+    """Naive Bayes and logistic regression, held out."""
+    words = sorted({w for sentence, _ in splits["train"] for w in sentence})
+    X, y = counts(splits["train"], words)
+    X_dev, y_dev = counts(splits["dev"] + splits["test"], words)
+    shares = [X[y == label].sum(0) + 1 for label in (0, 1)]
+    bayes = np.diff(np.log([s / s.sum() for s in shares]), axis=0)[0]
+    logistic = np.zeros(len(words))
+    for _ in range(500):
+        p = 1 / (1 + np.exp(-X @ logistic))
+        logistic -= X.T @ (p - y) / len(X) + 0.001 * logistic
+    for weights in (bayes, logistic):
+        assert 0.55 < ((X_dev @ weights > 0) == y_dev).mean() < 0.8
