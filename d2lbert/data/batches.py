@@ -28,7 +28,45 @@ MIN_FREQ = 5  # d2l 15.9.2: rarer words become <unk>
 POOL = 64     # batches that are sorted by length together
 
 
-class PretrainingBatches:
+class Batches:
+    """Batches of examples of similar length; iterating again is a new epoch.
+
+    An epoch is drawn from the seed and its number alone.
+
+    Args:
+        num_examples: of an epoch.
+        batch_size: examples a batch. In training a last, smaller batch is
+            left out if there is another: it would mean another shape to
+            compile for.
+        seed: any non-negative integer.
+        is_train: False keeps all examples, in the same batches each time.
+
+    Raises:
+        ValueError: for a batch_size below 1.
+    """
+
+    def __init__(self, num_examples, batch_size, seed=0, is_train=True):
+        if batch_size < 1:
+            raise ValueError(f"batch_size is {batch_size}, not 1 or more")
+        self.num_examples, self.batch_size = num_examples, batch_size
+        self.seed, self.epoch, self.is_train = seed, 0, is_train
+
+    def __len__(self):
+        whole, rest = divmod(self.num_examples, self.batch_size)
+        return whole + (rest > 0 and (whole == 0 or not self.is_train))
+
+    def _new_epoch(self):
+        """The random numbers of the next epoch."""
+        rng = np.random.default_rng([self.seed, self.epoch])
+        self.epoch += self.is_train
+        return rng
+
+    def _order(self, lengths, rng):
+        """The rows of each batch of an epoch, a list of index arrays."""
+        return bucketed(lengths, self.batch_size, rng)[:len(self)]
+
+
+class PretrainingBatches(Batches):
     """The batches of a corpus; iterating again gives a new epoch.
 
     Every epoch draws its own false next sentences, order and masks, from
@@ -37,12 +75,8 @@ class PretrainingBatches:
     Args:
         paragraphs: list of paragraphs, lists of sentences (lists of tokens).
         vocab: a `Vocab` with the reserved tokens.
-        batch_size: examples a batch. In training, a last, smaller batch is
-            left out: it would mean another shape to compile for.
+        batch_size, seed, is_train: as in `Batches`.
         max_len: L, the length to which examples are cut or padded.
-        seed: any non-negative integer.
-        is_train: False keeps the smaller last batch and gives the same
-            epoch each time, for evaluation.
         as_tensors: turns the NumPy 7-tuple into a backend's tensors.
 
     Raises:
@@ -52,45 +86,27 @@ class PretrainingBatches:
 
     def __init__(self, paragraphs, vocab, batch_size, max_len, seed=0,
                  is_train=True, as_tensors=tuple):
-        if batch_size < 1:
-            raise ValueError(f"batch_size is {batch_size}, not 1 or more")
-        self.sentences = index_sentences(paragraphs, vocab)
+        self.sentences = s = index_sentences(paragraphs, vocab)
+        super().__init__(len(s.start) - len(np.unique(s.first)), batch_size,
+                         seed, is_train)
         truncate_pairs(1, 1, max_len)  # complain now, not at the first batch
-        self.words = ordinary_words(vocab)
-        self.vocab, self.batch_size, self.max_len = vocab, batch_size, max_len
-        self.seed, self.epoch = seed, 0
-        self.is_train, self.as_tensors = is_train, as_tensors
-
-    @property
-    def num_examples(self):
-        """Sentence pairs an epoch."""
-        s = self.sentences
-        return len(s.start) - len(np.unique(s.first))
-
-    def __len__(self):
-        whole, rest = divmod(self.num_examples, self.batch_size)
-        return whole + (rest > 0 and (whole == 0 or not self.is_train))
+        self.words, self.vocab = ordinary_words(vocab), vocab
+        self.max_len, self.as_tensors = max_len, as_tensors
 
     def __iter__(self):
         """An epoch of batches, padded to max_len."""
-        return map(self.as_tensors, self._next_epoch())
+        return map(self.as_tensors, self._epoch())
 
     def trimmed(self):
         """An epoch of the same batches without the padding none needs."""
-        return map(self.as_tensors, map(trim, self._next_epoch()))
+        return map(self.as_tensors, map(trim, self._epoch()))
 
-    def _next_epoch(self):
-        rng = np.random.default_rng([self.seed, self.epoch])
-        self.epoch += self.is_train
-        pairs = next_sentence_pairs(self.sentences, rng)
-        for rows in self._order(*pairs[:2], rng):
-            yield self._batch(*(column[rows] for column in pairs), rng)
-
-    def _order(self, a, b, rng):
-        length = self.sentences.length
+    def _epoch(self):
+        rng, length = self._new_epoch(), self.sentences.length
+        pairs = a, b, _ = next_sentence_pairs(self.sentences, rng)
         lengths = sum(truncate_pairs(length[a], length[b], self.max_len))
-        order = bucketed(lengths, self.batch_size, rng)
-        return order[:len(self)]
+        for rows in self._order(lengths, rng):
+            yield self._batch(*(column[rows] for column in pairs), rng)
 
     def _batch(self, a, b, is_next, rng):
         tokens, segments, valid_lens = join_pairs(

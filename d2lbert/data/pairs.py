@@ -7,7 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
-from d2lbert.data.batches import bucketed
+from d2lbert.data.batches import Batches
 from d2lbert.data.pretraining import (
     RESERVED_TOKENS,
     Texts,
@@ -98,36 +98,25 @@ class SNLIBERTDataset:
         return len(self.targets)
 
 
-class PairBatches:
+class PairBatches(Batches):
     """The batches of a data set of pairs, of similar length, trimmed.
 
     Iterating again gives a new epoch: the same pairs in another order.
 
     Args:
         dataset: a `SNLIBERTDataset` or a `SNLIDataset`.
-        batch_size: pairs a batch. In training a last, smaller batch is left
-            out if there is another.
-        seed: fixes the order of every epoch.
-        is_train: False keeps all pairs, in the same batches each time.
+        batch_size, seed, is_train: as in `Batches`.
     """
 
     def __init__(self, dataset, batch_size, seed=0, is_train=True):
-        if batch_size < 1:
-            raise ValueError(f"batch_size is {batch_size}, not 1 or more")
-        self.dataset, self.batch_size = dataset, batch_size
-        self.seed, self.epoch, self.is_train = seed, 0, is_train
-
-    def __len__(self):
-        whole, rest = divmod(len(self.dataset), self.batch_size)
-        return whole + (rest > 0 and (whole == 0 or not self.is_train))
+        super().__init__(len(dataset), batch_size, seed, is_train)
+        self.dataset = dataset
 
     def __iter__(self):
-        rng = np.random.default_rng([self.seed, self.epoch])
-        self.epoch += self.is_train
         # Pairs that are padded alike stay shuffled: length may tell the label
         widths = -(-self.dataset.lengths // STEP)
-        order = bucketed(widths, self.batch_size, rng)
-        return map(self.dataset.batch, order[:len(self)])
+        order = self._order(widths, self._new_epoch())
+        return map(self.dataset.batch, order)
 
 
 class SNLIDataset:
