@@ -14,7 +14,7 @@ import argparse
 import json
 
 import numpy as np
-from d2l_worker import import_d2l, speed, timed
+from d2l_pretraining import import_d2l, speed, timed
 
 BATCH_SIZE, MAX_LEN = 512, 128
 SIZES = {"num_hiddens": 256, "ffn_num_hiddens": 512, "num_heads": 4,

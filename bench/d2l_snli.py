@@ -21,7 +21,7 @@ from d2l_finetuning import (
     load_pairs,
     torch_steps as finetuning_steps,
 )
-from d2l_worker import (
+from d2l_pretraining import (
     import_d2l,
     load_data,
     timed,

@@ -15,8 +15,8 @@ def main():
     args = arguments(__doc__, MIN_STEPS)
     check_d2l()
     folder = data_folder("wikitext-2")
-    compare(args, "pairs_per_sec", ours=["ours_worker.py"],
-            theirs=["d2l_worker.py", folder])
+    compare(args, "pairs_per_sec", ours=["ours_pretraining.py"],
+            theirs=["d2l_pretraining.py", folder])
 
 
 if __name__ == "__main__":

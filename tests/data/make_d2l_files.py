@@ -1,6 +1,6 @@
 """Write what d2l 1.0.3's own models compute, for the tests of parity.
 
-    .venv-d2l/bin/python bench/d2l_reference.py
+    PYTHONPATH=bench .venv-d2l/bin/python tests/data/make_d2l_files.py
 
 writes tests/data/d2l_torch.safetensors (params/*, inputs/*, outputs/*), the
 same params as d2l_torch_zip.params and d2l_torch_legacy.params (by both
@@ -14,10 +14,10 @@ masked-LM loss averages over padded slots there.
 from pathlib import Path
 
 import numpy as np
-from d2l_worker import import_d2l
+from d2l_pretraining import import_d2l
 from safetensors.numpy import save_file
 
-DATA = Path(__file__).resolve().parents[1] / "tests" / "data"
+DATA = Path(__file__).resolve().parent
 SIZES = {"vocab_size": 53, "num_hiddens": 16, "ffn_num_hiddens": 24,
          "num_heads": 2, "num_blks": 2, "dropout": 0.0, "max_len": 32}
 INPUTS = ("tokens", "segments", "valid_lens", "pred_positions")

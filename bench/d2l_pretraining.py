@@ -1,6 +1,6 @@
 """Time the BERT pretraining of d2l 1.0.3 itself, on the CPU.
 
-    .venv-d2l/bin/python bench/d2l_worker.py torch FOLDER --steps 20
+    .venv-d2l/bin/python bench/d2l_pretraining.py torch FOLDER --steps 20
 
 FOLDER holds `wiki.train.tokens` of WikiText-2. The model, the data set, the
 loss and the timer are the library's; the loop and its settings are those of

@@ -1,6 +1,6 @@
-"""Time this project's BERT pretraining at the sizes of `d2l_worker.py`.
+"""Time this project's BERT pretraining at the sizes of `d2l_pretraining.py`.
 
-    .venv/bin/python bench/ours_worker.py jax --steps 20
+    .venv/bin/python bench/ours_pretraining.py jax --steps 20
 
 It trains as a reader does, by `load_data_wiki` and `train_bert`, on the
 WikiText-2 that these find. What is timed includes making the batches; the
@@ -10,7 +10,7 @@ first step of every batch shape is a warm-up and is not counted.
 import argparse
 import json
 
-from d2l_worker import BATCH_SIZE, MAX_LEN, SIZES
+from d2l_pretraining import BATCH_SIZE, MAX_LEN, SIZES
 
 from d2lbert.backends import BACKENDS, load_backend
 from d2lbert.run.models import make_bert
