@@ -180,7 +180,7 @@ def test_the_fused_loss_has_the_clear_gradients():
     clear = gradients(net, lambda *shards: d2l._get_batch_loss_bert(
         net, loss, V, *shards), batch)
     fused = gradients(net, lambda *shards: fused_batch_loss(
-        net, loss, *shards), batch)
+        net, loss, V, *shards), batch)
     for name in clear:
         numpy.testing.assert_allclose(fused[name], clear[name], atol=1e-5)
 
