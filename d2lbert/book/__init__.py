@@ -3,11 +3,18 @@
     config.py    what book.toml says
     source.py    notebooks/<chapter>.md -> the cells of one backend
     include.py   the source of an object of the package, by its name
-    stamp.py     what a notebook's outputs were made from
-    run.py       execute, normalise, write
+    notebook.py  notebook files: read, carry outputs over, write
     check.py     is a notebook what its chapter would give?
-    build.py     all of it: what is not current is executed again
-    figures.py   the drawings in notebooks/img
+    pictures.py  is there something to see in a picture?
+    modules.py   the modules of the package, taken apart
+    reach.py     what of the package a notebook reaches
+    digest.py    digests that follow code and not words
+    checkout.py  the package as it is, and as git has it
+    record.py    what each notebook was run with
+    plan.py      which have to be run, and why
+    execute.py   run one
+    build.py     all of it
+    figures/     the drawings in notebooks/img
 
 `python -m d2lbert.book --help` tells how to run it.
 """

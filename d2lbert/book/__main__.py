@@ -2,12 +2,14 @@
 
 import argparse
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from d2lbert.book.config import BookError
 
 
-def main(argv=None):
+def main(argv: list[str] | None = None) -> int:
     """Run a command; the exit status is 1 if there is a problem."""
     args = vars(_parser().parse_args(argv))
     command = COMMANDS[args.pop("command")]
@@ -21,30 +23,44 @@ def main(argv=None):
     return 0
 
 
-def _parser():
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m d2lbert.book", description="Build the notebooks.")
     commands = parser.add_subparsers(dest="command", required=True)
     build = commands.add_parser(
-        "build", help="execute the notebooks that are not current")
-    many = {"nargs": "+", "action": "extend", "metavar": "NAME"}
-    build.add_argument("--chapter", dest="chapters", **many)
-    build.add_argument("--backend", dest="backends", **many)
+        "build", help="run the notebooks that have to be run")
+    for name in ("chapter", "backend"):
+        build.add_argument(f"--{name}", dest=f"{name}s", nargs="+",
+                           action="extend", metavar="NAME")
     build.add_argument("--jobs", type=int, default=2, metavar="N",
                        help="kernels at a time (default: 2)")
     build.add_argument("--force", action="store_true",
-                       help="execute current notebooks too")
+                       help="run current notebooks too")
+    build.add_argument("--dry-run", action="store_true",
+                       help="only say which would be run, and why")
     commands.add_parser("check", help="are all notebooks current?")
     commands.add_parser("figures", help="draw notebooks/img")
     return parser
 
 
-def _build(**options):
+def _import_nbformat() -> None:
+    """Without what would take seconds at every start.
+
+    nbformat imports jsonschema, and that builds the grammar of
+    internationalised addresses, if it is there; notebooks have none.
+    """
+    sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore
+    import nbformat  # noqa: F401
+
+
+def _build(**options: Any) -> None:
+    _import_nbformat()
     from d2lbert.book.build import build
     build(**options)
 
 
-def _check():
+def _check() -> None:
+    _import_nbformat()
     from d2lbert.book.check import check
     problems = check()
     if problems:
@@ -52,12 +68,13 @@ def _check():
     print("all notebooks are current")
 
 
-def _figures():
+def _figures() -> None:
     from d2lbert.book.figures import draw_all
     draw_all(Path("notebooks", "img"))
 
 
-COMMANDS = {"build": _build, "check": _check, "figures": _figures}
+COMMANDS: dict[str, Callable[..., None]] = {
+    "build": _build, "check": _check, "figures": _figures}
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -1,16 +1,22 @@
 """Is a notebook what its chapter would give, with outputs fit to compare?"""
 
 import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
-import nbformat
+from nbformat import NotebookNode
 
-from d2lbert.book.config import BookError, load_book
+from d2lbert.book.config import Book, BookError, load_book
+from d2lbert.book.notebook import read_notebook
+from d2lbert.book.pictures import picture_problem
 from d2lbert.book.source import make_notebook
 
 ADDRESS = re.compile(r"\b0x[0-9a-fA-F]{6,}")
+BUILD = "; run `make build`"
 
 
-def check(root="."):
+def check(root: str | Path = ".") -> list[str]:
     """Look at all notebooks of the book in a folder.
 
     Returns:
@@ -19,7 +25,7 @@ def check(root="."):
     Raises:
         BookError: if there is no book.
     """
-    book, problems = load_book(root), []
+    book, problems = load_book(root), list[str]()
     for chapter, backend in book.select():
         try:
             expected = make_notebook(book, chapter, backend)
@@ -28,11 +34,11 @@ def check(root="."):
             continue
         path = book.notebook(chapter, backend)
         problems += [f"{backend}/{path.name}: {problem}"
-                     for problem in file_problems(path, expected)]
+                     for problem in _file_problems(path, expected)]
     return list(dict.fromkeys(problems)) + _strangers(book)
 
 
-def _strangers(book):
+def _strangers(book: Book) -> list[str]:
     known = {book.notebook(*pair) for pair in book.select()}
     found = {path for backend in book.backends
              for path in (book.root / "notebooks" / backend).glob("*.ipynb")}
@@ -40,29 +46,47 @@ def _strangers(book):
             "book.toml; delete it" for path in sorted(found - known)]
 
 
-def file_problems(path, expected):
-    """What is wrong with a notebook file, given what it should hold."""
+def _file_problems(path: Path, expected: NotebookNode) -> list[str]:
     try:
-        notebook = nbformat.read(path, as_version=4)
-        nbformat.validate(notebook)
-    except FileNotFoundError:
-        return ["is not built; run `make build`"]
-    except (ValueError, nbformat.ValidationError) as error:
-        reason = str(error).partition("\n")[0][:200]
-        return [f"is no valid notebook: {reason}"]
-    return notebook_problems(notebook, expected)
+        return notebook_problems(read_notebook(path), expected)
+    except BookError as error:
+        return [f"{error}{BUILD}"]
 
 
-def notebook_problems(notebook, expected):
+def notebook_problems(
+        notebook: NotebookNode, expected: NotebookNode) -> list[str]:
     """What is wrong with a notebook, given what it should hold.
 
     Args:
         notebook: as read from its file, or as executed.
         expected: as `make_notebook` gives it.
     """
-    problems = [*_cell_problems(notebook, expected),
-                *_stamp_problems(notebook, expected)]
-    count = 0
+    return [*_cell_problems(notebook, expected),
+            *_metadata_problems(notebook, expected),
+            *run_problems(notebook)]
+
+
+def _cell_problems(
+        notebook: NotebookNode, expected: NotebookNode) -> Iterator[str]:
+    have, want = ([(c.id, c.cell_type, c.source, c.metadata) for c in n.cells]
+                  for n in (notebook, expected))
+    if have != want:
+        same = [a == b for a, b in zip(have, want)] + [False]
+        yield (f"cell {same.index(False) + 1} is not what the chapter gives; "
+               "edit the chapter, then run `make build`")
+
+
+def _metadata_problems(
+        notebook: NotebookNode, expected: NotebookNode) -> Iterator[str]:
+    have, want = notebook.metadata, expected.metadata
+    for name in sorted({*have, *want}):
+        if have.get(name) != want.get(name):
+            yield f"its metadata has another {name!r}{BUILD}"
+
+
+def run_problems(notebook: NotebookNode) -> list[str]:
+    """What is wrong with how a notebook was run and what came out."""
+    problems, count = [], 0
     for number, cell in enumerate(notebook.cells, 1):
         if cell.cell_type == "code":
             count += 1
@@ -72,36 +96,14 @@ def notebook_problems(notebook, expected):
     return problems
 
 
-def _cell_problems(notebook, expected):
-    have, want = ([(c.id, c.cell_type, c.source, c.metadata) for c in n.cells]
-                  for n in (notebook, expected))
-    if have == want:
-        return
-    same = [a == b for a, b in zip(have, want)] + [False]
-    yield (f"cell {same.index(False) + 1} is not what the chapter gives; "
-           "edit the chapter, then run `make build`")
-
-
-def _stamp_problems(notebook, expected):
-    have, want = (n.metadata.get("d2lbert", {}) for n in (notebook, expected))
-    if have.get("cells") != want["cells"]:
-        yield "its outputs are of other cells; run `make build`"
-    if have.get("package") != want["package"]:
-        yield "the package has changed since; run `make build`"
-    for name, version in want["versions"].items():
-        if (old := have.get("versions", {}).get(name)) != version:
-            yield (f"its outputs are of {name} {old}, {version} is "
-                   "installed; run `make build`")
-
-
-def _execution_problems(cell, count):
+def _execution_problems(cell: NotebookNode, count: int) -> Iterator[str]:
     if cell.execution_count is None:
-        yield "has not been executed; run `make build`"
+        yield f"has not been executed{BUILD}"
     elif cell.execution_count != count:
         yield f"was executed as number {cell.execution_count}, not {count}"
 
 
-def _output_problems(cell):
+def _output_problems(cell: NotebookNode) -> Iterator[str]:
     kinds = [output.output_type for output in cell.outputs]
     expects_error = "raises-exception" in cell.metadata.get("tags", [])
     if expects_error and "error" not in kinds:
@@ -111,13 +113,23 @@ def _output_problems(cell):
             yield f"stopped with {output.ename}: {output.evalue}"
         if output.get("name") == "stderr":
             yield f"wrote to stderr: {output.text.strip()[:200]}"
-        if "image/svg+xml" in output.get("data", {}):
-            yield "holds an SVG picture, which embeds a date; use PNG"
         if match := ADDRESS.search("\n".join(_texts(output))):
             yield f"shows the memory address {match.group()}"
+        yield from _picture_problems(output.get("data", {}))
 
 
-def _texts(output):
+def _picture_problems(data: dict[str, Any]) -> Iterator[str]:
+    """nbval compares no pictures, so that they are looked at here."""
+    if "image/svg+xml" in data:
+        yield "holds an SVG picture, which embeds a date; use PNG"
+    if "image/png" in data:
+        if problem := picture_problem(data["image/png"]):
+            yield problem
+    elif data.get("text/plain", "").startswith("<Figure "):
+        yield f"has no picture of {data['text/plain']}"
+
+
+def _texts(output: NotebookNode) -> list[str]:
     data = output.get("data", {})
     kinds = [kind for kind in data if kind.startswith("text/")]
     return [output.get("text", ""), output.get("evalue", ""),

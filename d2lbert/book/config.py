@@ -1,26 +1,34 @@
 """What book.toml says: the chapters, the backends and where they are."""
 
 import tomllib
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
+from typing import TypeVar
 
 from d2lbert.backends import BACKENDS
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 class BookError(Exception):
     """What is wrong with the book: one argument a problem."""
 
-    def __str__(self):
+    def __str__(self) -> str:
         return "\n".join(self.args)
 
 
-def collect(function, items):
+def collect(function: Callable[[Item], Result],
+            items: Iterable[Item]) -> list[Result]:
     """`[function(item) for item in items]`, going on after a BookError.
 
     Raises:
         BookError: with the problems of all items, each named once.
     """
-    results, problems = [], []
+    results: list[Result] = []
+    problems: list[str] = []
     for item in items:
         try:
             results.append(function(item))
@@ -36,32 +44,34 @@ class Book:
     """The book whose book.toml stands in the folder `root`."""
     root: Path
     title: str
-    authors: tuple
+    authors: tuple[str, ...]
     language: str
     description: str
-    chapters: tuple  # in reading order
-    backends: tuple
+    chapters: tuple[str, ...]  # in reading order
+    backends: tuple[str, ...]
 
-    def source(self, chapter):
+    def source(self, chapter: str) -> Path:
         """The file that people edit."""
         return self.root / "notebooks" / f"{chapter}.md"
 
-    def notebook(self, chapter, backend):
+    def notebook(self, chapter: str, backend: str) -> Path:
         """The file that is built."""
         return self.root / "notebooks" / backend / f"{chapter}.ipynb"
 
-    def select(self, chapters=None, backends=None):
+    def select(self, chapters: Sequence[str] | None = None,
+               backends: Sequence[str] | None = None
+               ) -> list[tuple[str, str]]:
         """Pairs (chapter, backend), of all chapters and backends by default.
 
         Raises:
             BookError: for a name that is not in book.toml.
         """
-        chapters = _known("chapter", chapters, self.chapters)
-        backends = _known("backend", backends, self.backends)
-        return [(c, b) for c in chapters for b in backends]
+        return list(product(_known("chapter", chapters, self.chapters),
+                            _known("backend", backends, self.backends)))
 
 
-def _known(what, wanted, known):
+def _known(what: str, wanted: Sequence[str] | None,
+           known: Sequence[str]) -> list[str]:
     unknown = [name for name in wanted or () if name not in known]
     if unknown:
         raise BookError(f"unknown {what} {', '.join(unknown)}: "
@@ -69,7 +79,7 @@ def _known(what, wanted, known):
     return [name for name in known if not wanted or name in wanted]
 
 
-def load_book(root="."):
+def load_book(root: str | Path = ".") -> Book:
     """Read the book.toml of a folder.
 
     Raises:

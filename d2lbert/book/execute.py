@@ -1,21 +1,22 @@
-"""Execute a notebook, make its outputs comparable, write it."""
+"""Execute a notebook and make its outputs comparable."""
 
 import asyncio
 import os
 import re
 import signal
+from pathlib import Path
 
 import nbformat
 from jupyter_client import AsyncKernelManager
 from jupyter_client.kernelspec import KernelSpecManager
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
+from nbformat import NotebookNode
 from traitlets import default
 
 from d2lbert.book.check import notebook_problems
-from d2lbert.book.config import BookError
+from d2lbert.book.config import Book, BookError
 from d2lbert.book.source import METADATA
-from d2lbert.files import write_whole
 
 TIMEOUT = 1200  # seconds a cell; the longest trains for about two minutes
 COLORS = re.compile(r"\x1b\[[\d;]*m")
@@ -28,11 +29,12 @@ class OwnKernel(AsyncKernelManager):
     """
 
     @default("kernel_spec_manager")
-    def _no_installed_kernels(self):
+    def _no_installed_kernels(self) -> KernelSpecManager:
         return KernelSpecManager(kernel_dirs=[])
 
 
-async def execute(notebook, book, folder, threads):
+async def execute(notebook: NotebookNode, book: Book, folder: Path,
+                  threads: int) -> NotebookNode:
     """Run all cells in a new kernel and return the notebook, normalised.
 
     Args:
@@ -66,13 +68,13 @@ async def execute(notebook, book, folder, threads):
     return made
 
 
-def _let_signals_stop_the_build(notebook):
+def _let_signals_stop_the_build(notebook: NotebookNode) -> None:
     """nbclient stops only the kernel that was started last, and goes on."""
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().remove_signal_handler(number)
 
 
-def _environment(book, threads):
+def _environment(book: Book, threads: int) -> dict[str, str]:
     path = [str(book.root), os.environ.get("PYTHONPATH")]
     return {"OMP_NUM_THREADS": str(threads), **os.environ,
             "D2LBERT_BUILD": "1",
@@ -80,7 +82,7 @@ def _environment(book, threads):
             "PYTHONPATH": os.pathsep.join(filter(None, path))}
 
 
-def _normalise(notebook):
+def _normalise(notebook: NotebookNode) -> None:
     notebook.metadata.update(METADATA)
     for cell in notebook.cells:
         if cell.cell_type == "code":
@@ -91,9 +93,9 @@ def _normalise(notebook):
                     output.traceback = [f"{output.ename}: {output.evalue}"]
 
 
-def _merge_streams(outputs):
+def _merge_streams(outputs: list[NotebookNode]) -> list[NotebookNode]:
     """One output for text that happened to arrive in several messages."""
-    merged = []
+    merged: list[NotebookNode] = []
     for output in outputs:
         stream = output.get("name")  # stdout, stderr; None for the rest
         if stream and merged and merged[-1].get("name") == stream:
@@ -101,9 +103,3 @@ def _merge_streams(outputs):
         else:
             merged.append(output)
     return merged
-
-
-def write(notebook, path):
-    """Replace a notebook file, at once or not at all."""
-    nbformat.validate(notebook)
-    write_whole(path, nbformat.writes(notebook) + "\n")

@@ -6,9 +6,10 @@ installed.
 
 import ast
 import textwrap
+from pathlib import Path
 
 
-def find_source(root, module, name):
+def find_source(root: Path, module: str, name: str) -> str:
     """The lines that define an object, as they stand in its module.
 
     Decorators belong to it, and so do the comment lines directly above.
@@ -24,17 +25,18 @@ def find_source(root, module, name):
     """
     path = _module_file(root, module)
     text = path.read_text("utf-8")
-    node = ast.parse(text, filename=str(path))
+    tree, node = ast.parse(text, filename=str(path)), None
     for part in name.split("."):
-        node = _member(node, part)
+        node = _member(node or tree, part)
         if node is None:
             raise LookupError(f"{module} does not define {name}")
+    assert node  # a name has at least one part
     lines = text.splitlines()
     first, last = _first_line(node, lines), node.end_lineno
     return textwrap.dedent("\n".join(lines[first - 1:last]))
 
 
-def _module_file(root, module):
+def _module_file(root: Path, module: str) -> Path:
     path = root.joinpath(*module.split("."))
     for file in (path.with_suffix(".py"), path / "__init__.py"):
         if file.is_file():
@@ -42,14 +44,14 @@ def _module_file(root, module):
     raise LookupError(f"there is no module {module}")
 
 
-def _member(node, name):
+def _member(node: ast.AST, name: str) -> ast.stmt | None:
     """The last definition, which is the one that Python keeps."""
     found = [child for child in getattr(node, "body", ())
              if name in _names(child)]
     return found[-1] if found else None
 
 
-def _names(node):
+def _names(node: ast.AST) -> list[str]:
     match node:
         case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
             return [node.name]
@@ -60,7 +62,7 @@ def _names(node):
     return []
 
 
-def _first_line(node, lines):
+def _first_line(node: ast.stmt, lines: list[str]) -> int:
     decorators = getattr(node, "decorator_list", [])
     first = min(n.lineno for n in [node, *decorators])
     while first > 1 and lines[first - 2].lstrip().startswith("#"):

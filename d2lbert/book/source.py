@@ -4,17 +4,18 @@ A chapter is MyST Markdown as jupytext reads it. Its cells are tagged with
 the backends they are for; a cell without such a tag is for all of them.
 """
 
+import copy
+import functools
 import hashlib
 import re
 from collections import Counter
 
 import jupytext
-from nbformat import v4
+from nbformat import NotebookNode, v4
 
 from d2lbert.backends import BACKENDS
-from d2lbert.book.config import BookError, collect
+from d2lbert.book.config import Book, BookError, collect
 from d2lbert.book.include import find_source
-from d2lbert.book.stamp import make_stamp
 
 TAGS = ("nbval-ignore-output", "raises-exception")  # kept in the notebook
 INCLUDE = re.compile(r"\{\{#include ([\w.]+):([\w.]+)\}\}\s*")
@@ -29,7 +30,7 @@ METADATA = {
 }
 
 
-def make_notebook(book, chapter, backend):
+def make_notebook(book: Book, chapter: str, backend: str) -> NotebookNode:
     """The notebook that a chapter gives for a backend, not yet executed.
 
     Raises:
@@ -40,7 +41,7 @@ def make_notebook(book, chapter, backend):
     cells += [c for c in everything if _is_for(backend, c)]
     _set_ids(chapter, cells)  # from the chapter's own text
 
-    def finish(item):
+    def finish(item: tuple[int, NotebookNode]) -> None:
         number, cell = item
         _check_cell(chapter, number, cell)
         if _is_for(backend, cell):
@@ -49,15 +50,13 @@ def make_notebook(book, chapter, backend):
     collect(finish, enumerate(everything, 1))
     for cell in cells:
         _drop_backend_tags(cell)
-    notebook = v4.new_notebook(cells=cells, metadata=METADATA)
-    notebook.metadata["d2lbert"] = make_stamp(book.root, backend, cells)
-    return notebook
+    return v4.new_notebook(cells=cells, metadata=METADATA)
 
 
-def _read(book, chapter):
+def _read(book: Book, chapter: str) -> list[NotebookNode]:
     path = book.source(chapter)
     try:
-        return jupytext.reads(path.read_text("utf-8"), fmt="md:myst").cells
+        return copy.deepcopy(_parse(path.read_text("utf-8")))
     except FileNotFoundError:
         raise BookError(
             f"{chapter}: there is no notebooks/{path.name}") from None
@@ -65,7 +64,12 @@ def _read(book, chapter):
         raise BookError(f"{chapter}: {error}") from None
 
 
-def _banner(book, chapter, backend):
+@functools.lru_cache(maxsize=1)  # a chapter is read for each backend in turn
+def _parse(text: str) -> list[NotebookNode]:
+    return jupytext.reads(text, fmt="md:myst").cells
+
+
+def _banner(book: Book, chapter: str, backend: str) -> NotebookNode:
     text = (f"> This notebook is built. To change it, edit "
             f"[`notebooks/{chapter}.md`](../{chapter}.md) "
             f"and run `make build`.")
@@ -76,17 +80,17 @@ def _banner(book, chapter, backend):
     return v4.new_markdown_cell(text)
 
 
-def _is_for(backend, cell):
+def _is_for(backend: str, cell: NotebookNode) -> bool:
     named = [tag for tag in _tags(cell) if tag in BACKENDS]
     return not named or backend in named
 
 
-def _tags(cell):
+def _tags(cell: NotebookNode) -> list[str]:
     return cell.metadata.get("tags", [])
 
 
-def _set_ids(chapter, cells):
-    seen = Counter()
+def _set_ids(chapter: str, cells: list[NotebookNode]) -> None:
+    seen: Counter[str] = Counter()
     for cell in cells:
         text = f"{chapter}\n{cell.cell_type}\n{cell.source}"
         seen[text] += 1  # equal cells get different ids
@@ -94,7 +98,7 @@ def _set_ids(chapter, cells):
         cell.id = hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
-def _check_cell(chapter, number, cell):
+def _check_cell(chapter: str, number: int, cell: NotebookNode) -> None:
     start = cell.source.strip().partition("\n")[0]
     where = f"{chapter}: cell {number} ({start[:40]!r})"
     known = [*BACKENDS, *TAGS]
@@ -106,7 +110,8 @@ def _check_cell(chapter, number, cell):
         raise BookError(*problems)
 
 
-def _fill(book, chapter, backend, cell):
+def _fill(book: Book, chapter: str, backend: str,
+          cell: NotebookNode) -> None:
     """Put in what the chapter only names."""
     if cell.cell_type == "code":
         lines = cell.source.split("\n")
@@ -120,7 +125,7 @@ def _fill(book, chapter, backend, cell):
         cell.source = IMAGE.sub(r"\1../\2", text)
 
 
-def _include(book, chapter, backend, line):
+def _include(book: Book, chapter: str, backend: str, line: str) -> str:
     if "{{#include" not in line:
         return line
     line = line.replace("{backend}", backend)
@@ -134,13 +139,13 @@ def _include(book, chapter, backend, line):
         raise BookError(f"{chapter}: {line.strip()}: {error}") from None
 
 
-def _check_image(book, chapter, link):
+def _check_image(book: Book, chapter: str, link: str) -> None:
     if not (book.root / "notebooks" / link).is_file():
         raise BookError(f"{chapter}: there is no notebooks/{link}; drawings "
                         "are made by `python -m d2lbert.book figures`")
 
 
-def _drop_backend_tags(cell):
+def _drop_backend_tags(cell: NotebookNode) -> None:
     tags = [tag for tag in _tags(cell) if tag not in BACKENDS]
     cell.metadata.pop("tags", None)
     if tags:

@@ -1,5 +1,7 @@
 """The drawings of the chapters on the model, its data and its tasks."""
 
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 
 from d2lbert.book.figures.drawing import (
@@ -25,7 +27,7 @@ HIDDEN = ["<mask>" if i in MASKED else t for i, t in enumerate(TOKENS)]
 SEGMENTS = [GREEN] * 6 + [PINK] * 4
 
 
-def bert_input():
+def bert_input() -> Figure:
     """Token, segment and position embeddings add up (BERT paper, 3)."""
     figure, axes = page(9, 4.45)
     xs = [1.98 + 0.73 * i for i in range(10)]
@@ -50,7 +52,7 @@ def bert_input():
     return figure
 
 
-def bert_tasks():
+def bert_tasks() -> Figure:
     """Both pretraining tasks on one encoder (BERT paper, 3.1)."""
     figure, axes = page(9, 5.3)
     xs = [0.87 + 0.8067 * i for i in range(10)]
@@ -80,7 +82,8 @@ def bert_tasks():
     return figure
 
 
-def _attention(axes, xs, low, high):
+def _attention(axes: Axes, xs: list[float], low: float,
+               high: float) -> None:
     """Each position sees all others; stressed for the first hidden word."""
     for end in xs:
         for start in xs:
@@ -92,7 +95,7 @@ def _attention(axes, xs, low, high):
         axes.plot(xs, [y] * len(xs), "o", color=BLUE, markersize=6)
 
 
-def bert_masking():
+def bert_masking() -> Figure:
     """The three fates of a chosen word, and the slots of the loss."""
     figure, axes = page(9, 5.3)
     xs = [1.98 + 0.73 * i for i in range(10)]
@@ -124,7 +127,7 @@ def bert_masking():
     return figure
 
 
-def bert_block():
+def bert_block() -> Figure:
     """One post-norm encoder block (d2l 11.7, BERT paper, 3)."""
     figure, axes = page(9, 3.7)
     axes.add_patch(FancyBboxPatch(
@@ -151,7 +154,7 @@ def bert_block():
     return figure
 
 
-def text_to_batch():
+def text_to_batch() -> Figure:
     """The way of a paragraph into seven arrays (d2l 15.9)."""
     figure, axes = page(9, 4.6)
     y = 4.1

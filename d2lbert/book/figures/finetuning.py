@@ -1,5 +1,7 @@
 """The drawings of the chapter on fine-tuning."""
 
+from matplotlib.figure import Figure
+
 from d2lbert.book.figures.drawing import (
     BLUE,
     GREEN,
@@ -14,30 +16,30 @@ from d2lbert.book.figures.drawing import (
 )
 
 
-def finetune_single():
+def finetune_single() -> Figure:
     """One text and one class, read from <cls> (BERT paper, figure 4b)."""
     words = "<cls> a crane eats fish in the marsh <sep>".split()
     return _fine_tuning(words, ["crane (bird)"], "18 scores")
 
 
-def finetune_pair():
+def finetune_pair() -> Figure:
     """Two texts and one class, read from <cls> (BERT paper, figure 4a)."""
     return _fine_tuning(PAIR, ["entailment"], "3 scores", segments=6)
 
 
-def finetune_regression():
+def finetune_regression() -> Figure:
     """Two texts and a number, read from <cls>."""
     return _fine_tuning(PAIR, ["0.5"], "1 number", segments=6)
 
 
-def finetune_tagging():
+def finetune_tagging() -> Figure:
     """A tag for each token (BERT paper, figure 4d)."""
     words = "<cls> at dusk mira came to oskby <sep>".split()
     tags = "when when who other other where".split()
     return _fine_tuning(words, tags, "4 scores for each token", first=1)
 
 
-def finetune_qa():
+def finetune_qa() -> Figure:
     """A span of the second text (BERT paper, figure 4c)."""
     words = "<cls> she is in <mask> <sep> mira came to oskby <sep>".split()
     answers = ["", "", "", "first\nand last"]
@@ -48,7 +50,8 @@ def finetune_qa():
 PAIR = "<cls> a crane eats fish <sep> a bird eats <sep>".split()
 
 
-def _fine_tuning(words, answers, head, first=0, segments=None):
+def _fine_tuning(words: list[str], answers: list[str], head: str,
+                 first: int = 0, segments: int | None = None) -> Figure:
     """A text, BERT, a new head on the vectors from `first`, the answers."""
     figure, axes = page(9, 4.3)
     step = min(0.84, 8.6 / len(words))

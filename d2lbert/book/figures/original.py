@@ -1,5 +1,7 @@
 """The drawing of the chapter on the original BERT."""
 
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 
 from d2lbert.book.figures.drawing import (
@@ -22,7 +24,7 @@ WORDS = "[CLS] i like [MASK] [SEP] cats like milk [SEP]".split()
 MASK, CLS = 3, 0  # positions
 
 
-def bert_original():
+def bert_original() -> Figure:
     """The paper's model, bottom to top, with its tied word embeddings."""
     figure, axes = page(9, 7.6)
     xs = [1.0 + 0.78 * i for i in range(len(WORDS))]
@@ -42,7 +44,7 @@ def bert_original():
     return figure
 
 
-def _tables(axes, middle, width):
+def _tables(axes: Axes, middle: float, width: float) -> None:
     """The three embeddings, added."""
     third = (width - 0.7) / 3
     names = (("word\nembeddings", BLUE), ("position\nembeddings", SKY),
@@ -55,7 +57,7 @@ def _tables(axes, middle, width):
             label(axes, x - third / 2 - 0.175, 1.33, "+", fontsize=14)
 
 
-def _layer(axes, middle, width):
+def _layer(axes: Axes, middle: float, width: float) -> None:
     """One layer in its frame: two sublayers, each with a residual line."""
     axes.add_patch(FancyBboxPatch(
         (middle - width / 2, 2.48), width, 2.12, facecolor="#f7f7f7",
@@ -77,7 +79,7 @@ def _layer(axes, middle, width):
           ha="left", family=MONO, fontsize=9)
 
 
-def _heads(axes, xs):
+def _heads(axes: Axes, xs: list[float]) -> None:
     """Pooler and next sentence; transform and, tied, masked words."""
     steps = ((5.62, "pooler: dense, tanh", 1.9, "dense, GELU, LayerNorm"),
              (6.3, "dense", 1.9, "× word embeddings + bias"))

@@ -2,6 +2,9 @@
 
 from itertools import pairwise
 
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
 from d2lbert.book.figures.drawing import (
     BLUE,
     GREEN,
@@ -23,7 +26,7 @@ LETTER = 0.3  # inches
 WORD, PIECES = "unbreakable", {"un", "##break", "##able"}
 
 
-def bpe_merges():
+def bpe_merges() -> Figure:
     """Eight merges, and what they make of two words (d2l 15.6.2)."""
     figure, axes = page(9, 4.6)
     columns = ((3, 3.2), (1, 6.3))  # number of the word, where it begins
@@ -48,7 +51,8 @@ def bpe_merges():
     return figure
 
 
-def _symbols(axes, x, y, symbols, new=None):
+def _symbols(axes: Axes, x: float, y: float, symbols: list[str],
+             new: str | None = None) -> None:
     """A word, a box for each symbol as wide as its letters."""
     for symbol in symbols:
         width = LETTER * len(symbol)
@@ -58,7 +62,7 @@ def _symbols(axes, x, y, symbols, new=None):
         x += width
 
 
-def greedy_wordpiece():
+def greedy_wordpiece() -> Figure:
     """The longest piece first, tried one by one (BERT paper, 4.1)."""
     figure, axes = page(9, 4.9)
     left, step, y = 1.2, 0.6, 4.55
