@@ -19,6 +19,7 @@ from d2lbert.book import execute
 from d2lbert.book.__main__ import main
 from d2lbert.book.build import build
 from d2lbert.book.check import check
+from d2lbert.book.checkout import present_files
 from d2lbert.book.config import BookError, load_book
 from d2lbert.book.include import find_source
 from d2lbert.book.reach import Package
@@ -589,8 +590,12 @@ def commit(folder):
 
 
 @pytest.fixture
-def cloned(built):
+def cloned(built, monkeypatch):
     """The built book, all committed, as one who has just cloned it."""
+    if not shutil.which("git"):
+        pytest.skip("git is not installed")
+    for name in [name for name in os.environ if name.startswith("GIT_")]:
+        monkeypatch.delenv(name)  # a hook's, which name another repository
     git(built, "init", "-q", "-b", "main")
     commit(built)
     shutil.rmtree(built / ".cache")
@@ -752,6 +757,16 @@ def test_what_is_committed_before_it_is_built_is_still_run(
     assert reasons() == {"jax/one": "d2lbert/__init__.py changed"}
 
 
+def test_caches_and_hidden_files_are_not_of_the_package(root):
+    before = present_files(root)
+    for name in (".DS_Store", "torch/.model.py.swp", "__pycache__/a.pyc"):
+        path = root / "d2lbert" / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("x")
+    assert present_files(root) == before
+    assert before["d2lbert/__init__.py"] == b"edition = 7"
+
+
 def test_a_dry_run_writes_nothing(cloned):
     edit(cloned / "notebooks/one.md", "Since", "As")
     before = everything(cloned)
@@ -780,8 +795,8 @@ def test_other_versions_are_run(built, reasons, monkeypatch):
 def test_what_is_missing_spoiled_or_asked_for_is_run(built, reasons):
     (built / "notebooks/jax/one.ipynb").unlink()
     spoil(strip)(built)
-    assert reasons() == {"torch/one": "cell 3 has not been executed; run "
-                         "`make build`", "jax/one": "not built"}
+    assert reasons() == {"torch/one": "cell 3 has not been executed",
+                         "jax/one": "not built"}
     assert reasons(backends=["jax"]) == {"jax/one": "not built"}
     assert reasons(force=True)["torch/one"] == "asked for (--force)"
     (built / "notebooks/torch/one.ipynb").write_text("{")

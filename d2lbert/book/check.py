@@ -98,7 +98,7 @@ def run_problems(notebook: NotebookNode) -> list[str]:
 
 def _execution_problems(cell: NotebookNode, count: int) -> Iterator[str]:
     if cell.execution_count is None:
-        yield f"has not been executed{BUILD}"
+        yield "has not been executed"
     elif cell.execution_count != count:
         yield f"was executed as number {cell.execution_count}, not {count}"
 

@@ -1,7 +1,7 @@
 """The package's modules, taken apart without importing them.
 
-A module is a list of parts: one for each name that it imports, one for each
-statement. A part knows which names it uses and which files it may read.
+A module is a list of parts: one for each name that it imports and one for
+each other statement, which knows the names and the strings that stand in it.
 """
 
 import ast
