@@ -34,6 +34,8 @@ build: setup
 
 test: setup .venv-numpy2/installed
 	$(BIN)/ruff check .
+	$(BIN)/lint-imports --no-logo
+	$(BIN)/mypy
 	.venv-numpy2/bin/python -m pytest -o addopts= -q tests/test_mxnet_numpy.py
 	$(BIN)/python -m pytest -n $(JOBS)
 

@@ -1,5 +1,7 @@
 """Checks of what a reader passes in, with one clear sentence each."""
 
+from typing import Any
+
 import numpy as np
 
 
@@ -7,7 +9,7 @@ class CheckpointError(ValueError):
     """A checkpoint that cannot be read or does not fit the model."""
 
 
-def check_heads(num_hiddens, num_heads):
+def check_heads(num_hiddens: int, num_heads: int) -> None:
     """Raise ValueError if the heads do not divide the hidden size."""
     if num_heads < 1 or num_hiddens % num_heads:
         raise ValueError(
@@ -15,7 +17,7 @@ def check_heads(num_hiddens, num_heads):
             f"num_heads={num_heads} equal heads")
 
 
-def check_length(length, max_len):
+def check_length(length: int, max_len: int) -> None:
     """Raise ValueError if a sequence is longer than the model allows."""
     if length > max_len:
         raise ValueError(
@@ -23,7 +25,7 @@ def check_length(length, max_len):
             f"with max_len={max_len}: cut them or build a longer model")
 
 
-def check_ids(tokens, vocab_size):
+def check_ids(tokens: Any, vocab_size: int) -> None:
     """Raise ValueError if a token id is outside 0 … vocab_size - 1.
 
     Args:

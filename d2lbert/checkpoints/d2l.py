@@ -4,9 +4,11 @@ A pretrained model is a folder with weights, vocabulary and sizes (d2l 16.7.1).
 """
 
 import json
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
-from d2lbert.checkpoints.params import save_params
+from d2lbert.checkpoints.params import Params, Shapes, save_params
 from d2lbert.checks import CheckpointError
 from d2lbert.data import hub
 from d2lbert.data.vocab import Vocab
@@ -21,24 +23,26 @@ SIZES = {
                   "num_heads": 12, "num_blks": 12, "max_len": 512},
 }
 BERT_MINI = Path(__file__).parent / "bert_mini"
-VOCAB, PARAMS, CONFIG = "vocab.json", "pretrained.params", "config.json"
+_VOCAB, _PARAMS, _CONFIG = "vocab.json", "pretrained.params", "config.json"
 
 
-def bert_shapes(vocab_size, num_hiddens, ffn_num_hiddens, num_heads,
-                num_blks, dropout=0.0, max_len=1000):
+def bert_shapes(vocab_size: int, num_hiddens: int, ffn_num_hiddens: int,
+                num_heads: int, num_blks: int, dropout: float = 0.0,
+                max_len: int = 1000) -> Shapes:
     """{name: shape} of a `BERTModel` built with the same arguments."""
     H, F = num_hiddens, ffn_num_hiddens
 
-    def dense(name, outputs, inputs=H):
+    def dense(name: str, outputs: int, inputs: int = H) -> Shapes:
         return {f"{name}.weight": (outputs, inputs),
                 f"{name}.bias": (outputs,)}
 
-    def norm(name):
+    def norm(name: str) -> Shapes:
         return {f"{name}.weight": (H,), f"{name}.bias": (H,)}
 
-    shapes = {"encoder.token_embedding.weight": (vocab_size, H),
-              "encoder.segment_embedding.weight": (2, H),
-              "encoder.pos_embedding": (1, max_len, H)}
+    shapes: Shapes = {
+        "encoder.token_embedding.weight": (vocab_size, H),
+        "encoder.segment_embedding.weight": (2, H),
+        "encoder.pos_embedding": (1, max_len, H)}
     for blk in (f"encoder.blks.{i}" for i in range(num_blks)):
         for projection in "qkvo":
             shapes |= dense(f"{blk}.attention.W_{projection}", H)
@@ -51,7 +55,8 @@ def bert_shapes(vocab_size, num_hiddens, ffn_num_hiddens, num_heads,
             | dense("nsp.output", 2))
 
 
-def classifier_shapes(num_outputs, *sizes, **named_sizes):
+def classifier_shapes(num_outputs: int, *sizes: int, **named_sizes: Any
+                      ) -> Shapes:
     """{name: shape} of a `BERTClassifier`; sizes as in `bert_shapes`."""
     shapes = {name: shape
               for name, shape in bert_shapes(*sizes, **named_sizes).items()
@@ -61,7 +66,7 @@ def classifier_shapes(num_outputs, *sizes, **named_sizes):
                      "output.bias": (num_outputs,)}
 
 
-def find_pretrained(name, **sizes):
+def find_pretrained(name: str | Path, **sizes: int) -> tuple[Path, Vocab]:
     """Where a pretrained model's weights are, and its vocabulary.
 
     Args:
@@ -86,10 +91,10 @@ def find_pretrained(name, **sizes):
     if wrong:
         raise CheckpointError(f"{name} was trained with {', '.join(wrong)}: "
                               "ask for the sizes that it has")
-    return folder / PARAMS, read_vocab(folder / VOCAB)
+    return folder / _PARAMS, _read_vocab(folder / _VOCAB)
 
 
-def pretrained_sizes(name):
+def pretrained_sizes(name: str | Path) -> dict[str, int]:
     """{name: size} that a pretrained model has, as far as it is known.
 
     Args:
@@ -97,11 +102,11 @@ def pretrained_sizes(name):
     """
     if name in SIZES:
         return dict(SIZES[name])
-    config = _folder(name) / CONFIG
+    config = _folder(name) / _CONFIG
     return read_json(config, dict) if config.is_file() else {}
 
 
-def _folder(name):
+def _folder(name: str | Path) -> Path:
     if name == "bert.mini":
         return BERT_MINI
     if name in hub.DATA_HUB:
@@ -110,10 +115,10 @@ def _folder(name):
         return Path(name)
     raise ValueError(
         f"unknown model {name!r}: use bert.mini, {', '.join(SIZES)} or a "
-        f"folder with {VOCAB} and {PARAMS}")
+        f"folder with {_VOCAB} and {_PARAMS}")
 
 
-def read_vocab(path):
+def _read_vocab(path: str | Path) -> Vocab:
     """The `Vocab` in a JSON file that is a list of tokens.
 
     Raises:
@@ -129,23 +134,27 @@ def read_vocab(path):
     return vocab
 
 
-def save_pretrained_model(folder, params, vocab, **sizes):
+def save_pretrained_model(folder: str | Path, params: Params, vocab: Vocab,
+                          **sizes: int) -> None:
     """Write weights, vocabulary and sizes as `find_pretrained` reads them."""
     folder = Path(folder)
-    save_params(folder / PARAMS, params)
-    for name, value in ((VOCAB, vocab.idx_to_token), (CONFIG, sizes)):
+    save_params(folder / _PARAMS, params)
+    for name, value in ((_VOCAB, vocab.idx_to_token), (_CONFIG, sizes)):
         write_whole(folder / name, json.dumps(value, indent=0) + "\n")
 
 
-def pretrained_loader(bert_model, load):
+def pretrained_loader(bert_model: Callable[..., Any],
+                      load: Callable[..., tuple]) -> Callable[..., tuple]:
     """Make a backend's `load_pretrained_model`.
 
     Args:
         bert_model: the backend's `BERTModel`.
         load: (bert, vocab, path, devices) -> what the function returns.
     """
-    def load_pretrained_model(pretrained_model, num_hiddens, ffn_num_hiddens,
-                              num_heads, num_blks, dropout, max_len, devices):
+    def load_pretrained_model(pretrained_model: str | Path, num_hiddens: int,
+                              ffn_num_hiddens: int, num_heads: int,
+                              num_blks: int, dropout: float, max_len: int,
+                              devices: Sequence[Any]) -> tuple:
         """Load a pretrained BERT and its vocabulary (d2l 16.7.1).
 
         Args:

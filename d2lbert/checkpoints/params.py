@@ -6,7 +6,7 @@ read as well, without PyTorch.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +20,12 @@ from d2lbert.checks import CheckpointError
 from d2lbert.files import write_whole
 
 Params = dict[str, np.ndarray]
-Shapes = Mapping[str, tuple[int, ...]]
+Shapes = dict[str, tuple[int, ...]]
 
-SAFETENSORS_TYPES = {
+_SAFETENSORS_TYPES = {
     "F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<f4", "I64": "<i8",
     "I32": "<i4", "I16": "<i2", "I8": "i1", "U8": "u1", "BOOL": "?"}
-MAX_PROBLEMS = 40  # named in one message
+_MAX_PROBLEMS = 40  # named in one message
 
 
 def rename(name: str, steps: Steps) -> str:
@@ -77,9 +77,9 @@ def fit_params(params: Params, shapes: Shapes) -> Params:
     if problems:
         raise CheckpointError(
             "the checkpoint does not fit the model: "
-            + "; ".join(problems[:MAX_PROBLEMS])
-            + (f"; and {len(problems) - MAX_PROBLEMS} more"
-               if len(problems) > MAX_PROBLEMS else ""))
+            + "; ".join(problems[:_MAX_PROBLEMS])
+            + (f"; and {len(problems) - _MAX_PROBLEMS} more"
+               if len(problems) > _MAX_PROBLEMS else ""))
     return {name: np.asarray(params[name], np.float32) for name in shapes}
 
 
@@ -139,5 +139,5 @@ def _from_bytes(tensor: dict[str, Any]) -> np.ndarray:
     data, name = tensor["data"], tensor["dtype"]
     if name == "BF16":  # NumPy has no such type; in float32 it is exact
         data = np.frombuffer(data, "<u2").astype("<u4") << 16
-    array = np.frombuffer(data, SAFETENSORS_TYPES[name])
+    array = np.frombuffer(data, _SAFETENSORS_TYPES[name])
     return array.reshape(tensor["shape"]).copy()

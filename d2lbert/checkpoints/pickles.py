@@ -8,14 +8,18 @@ else can be imported, constructed or called.
 """
 
 import pickletools
+from collections.abc import Callable, Mapping
 from types import FunctionType
+from typing import Any
 
 from d2lbert.checks import CheckpointError
 
-MARK = object()  # stands on the stack where a sequence of items begins
+Persistent = Callable[[Any], object]
+_MARK = object()  # stands on the stack where a sequence of items begins
 
 
-def load_pickle(file, names, persistent=None):
+def load_pickle(file: Any, names: Mapping[str, object],
+                persistent: Persistent | None = None) -> Any:
     """The object whose pickle starts where file stands.
 
     Args:
@@ -29,73 +33,79 @@ def load_pickle(file, names, persistent=None):
     """
     machine = _Machine(names, persistent)
     for opcode, argument, _ in pickletools.genops(file):
-        if opcode.name not in STEPS:
+        if opcode.name not in _STEPS:
             raise CheckpointError(
                 "its pickle has an instruction that no dict of tensors "
                 f"needs, {opcode.name} {argument!r:.100}")
-        STEPS[opcode.name](machine, argument)
+        _STEPS[opcode.name](machine, argument)
     result, = machine.stack
     return result
 
 
 class _Machine:
 
-    def __init__(self, names, persistent):
-        self.names, self.persistent = names, persistent
-        self.stack, self.memo = [], {}
+    def __init__(self, names: Mapping[str, object],
+                 persistent: Persistent | None) -> None:
+        self.names = names
+        self.persistent: Any = persistent  # None fails when it is called
+        self.stack: list[Any] = []
+        self.memo: dict[int, Any] = {}
         self.push, self.pop = self.stack.append, self.stack.pop
 
-    def pop_to_mark(self):
+    def pop_to_mark(self) -> list:
         items = []
-        while (item := self.pop()) is not MARK:
+        while (item := self.pop()) is not _MARK:
             items.append(item)
         return items[::-1]
 
-    def pop_some(self, count):
+    def pop_some(self, count: int) -> list:
         return [self.pop() for _ in range(count)][::-1]
 
-    def extend(self, items):
+    def extend(self, items: list) -> None:
         _check_type(self.stack[-1], list)
         self.stack[-1].extend(items)
 
-    def set_items(self, items):
+    def set_items(self, items: list) -> None:
         _check_type(self.stack[-1], dict)
         for key, value in zip(items[::2], items[1::2], strict=True):
             # To hash tuples of tuples of tuples may crash or never end.
             _check_type(key, str, int)
             self.stack[-1][key] = value
 
-    def push_name(self, name):
+    def push_name(self, name: str) -> None:
         if name not in self.names:
             raise CheckpointError(
                 f"it asks for {name.replace(' ', '.')!r:.100}, which no dict "
                 "of tensors needs")
         self.push(self.names[name])
 
-    def call(self):
+    def call(self) -> None:
         function, arguments = self.pop_some(2)
         _check_type(function, FunctionType)  # such come only from the table
         self.push(function(*arguments))
 
-    def drop_attributes(self):
+    def drop_attributes(self) -> None:
         """What PyTorch hangs on its dicts, _metadata, is not needed."""
         self.pop()
         _check_type(self.stack[-1], dict)
 
 
-def _check_type(value, *expected):
+def _check_type(value: object, *expected: type) -> None:
     if type(value) not in expected:
         raise CheckpointError(
             f"its pickle has {type(value).__name__} where only "
             f"{' or '.join(kind.__name__ for kind in expected)} can be")
 
 
-def _steps(action, *names):
+_Step = Callable[[_Machine, Any], None]
+
+
+def _steps(action: _Step, *names: str) -> dict[str, _Step]:
     return dict.fromkeys(names, action)
 
 
 # What each instruction does to a machine, given its argument.
-STEPS = {
+_STEPS: dict[str, _Step] = {
     **_steps(lambda m, _: None, "PROTO", "FRAME", "STOP"),
     **_steps(lambda m, value: m.push(value), "BININT", "BININT1", "BININT2",
              "LONG1", "BINFLOAT", "BINUNICODE", "SHORT_BINUNICODE"),
@@ -105,7 +115,7 @@ STEPS = {
     "EMPTY_DICT": lambda m, _: m.push({}),
     "EMPTY_LIST": lambda m, _: m.push([]),
     "EMPTY_TUPLE": lambda m, _: m.push(()),
-    "MARK": lambda m, _: m.push(MARK),
+    "MARK": lambda m, _: m.push(_MARK),
     "TUPLE": lambda m, _: m.push(tuple(m.pop_to_mark())),
     "TUPLE1": lambda m, _: m.push(tuple(m.pop_some(1))),
     "TUPLE2": lambda m, _: m.push(tuple(m.pop_some(2))),

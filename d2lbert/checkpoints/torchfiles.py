@@ -12,8 +12,10 @@ import math
 import mmap
 import re
 import zipfile
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, BinaryIO, Literal
 
 import numpy as np
 
@@ -21,13 +23,15 @@ from d2lbert.checkpoints.pickles import load_pickle
 from d2lbert.checks import CheckpointError
 
 LEGACY_MAGIC, LEGACY_VERSION = 0x1950A86A20F9469CFC6C, 1001
-MAX_DIMS = 32  # NumPy's own limit
+_MAX_DIMS = 32  # NumPy's own limit
 # Shared and expanded tensors may need more memory than their file has bytes,
 # but a small file that asks for all memory is an attack.
-MAX_EXPANSION = 64
+_MAX_EXPANSION = 64
+_Order = Literal["<", ">"]
+_ORDERS: dict[str, _Order] = {"little": "<", "big": ">"}
 
 
-def read_torch_file(path):
+def read_torch_file(path: str | Path) -> dict[str, np.ndarray]:
     """Read the dict of tensors that `torch.save` wrote, in either format.
 
     Args:
@@ -44,12 +48,13 @@ def read_torch_file(path):
     """
     if not Path(path).is_file():
         raise FileNotFoundError(f"there is no checkpoint {path}")
+    cause: Exception | None = None
     with open(path, "rb") as file:
         try:
             is_zip = file.read(2) == b"PK"
             return _read_zip(file) if is_zip else _read_legacy(file)
         except CheckpointError as error:
-            reason, cause = error, None
+            reason = str(error)
         except Exception as error:  # the parsers raise many kinds
             reason = f"it is cut or damaged ({error!r:.200})"
             cause = error
@@ -59,22 +64,22 @@ def read_torch_file(path):
         ) from cause
 
 
-def _read_zip(file):
+def _read_zip(file: BinaryIO) -> dict[str, np.ndarray]:
     size = file.seek(0, io.SEEK_END)
     with zipfile.ZipFile(file) as archive:
         top = _top_folder(archive.infolist(), size)
         state = load_pickle(io.BytesIO(archive.read(f"{top}data.pkl")),
-                            NAMES, _storage)
+                            _NAMES, _storage)
         order = "little"
         if f"{top}byteorder" in archive.namelist():
             order = archive.read(f"{top}byteorder").decode()
         tensors = _tensors(state, size)
         keys = dict.fromkeys(t.storage.key for t in tensors.values())
         storages = ((k, archive.read(f"{top}data/{k}")) for k in keys)
-        return _arrays(tensors, storages, {"little": "<", "big": ">"}[order])
+        return _arrays(tensors, storages, _ORDERS[order])
 
 
-def _top_folder(members, size):
+def _top_folder(members: list[zipfile.ZipInfo], size: int) -> str:
     """Where data.pkl is, if the sizes of all members can be believed."""
     tops = [m.filename.removesuffix("data.pkl") for m in members
             if re.fullmatch("[^/]+/data.pkl", m.filename)]
@@ -88,19 +93,20 @@ def _top_folder(members, size):
     return tops[0]
 
 
-def _read_legacy(file):
+def _read_legacy(file: BinaryIO) -> dict[str, np.ndarray]:
     # A map's read(n) never asks for more memory than the file has bytes.
     with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
         magic, version = (load_pickle(data, {}) for _ in range(2))
         if magic != LEGACY_MAGIC or version != LEGACY_VERSION:
             raise CheckpointError("it is a pickle of another kind")
         load_pickle(data, {})  # the writer's sizes of C types: not used
-        tensors = _tensors(load_pickle(data, NAMES, _storage), len(data))
+        tensors = _tensors(load_pickle(data, _NAMES, _storage), len(data))
         keys = load_pickle(data, {})
         return _arrays(tensors, _legacy_storages(data, keys, tensors), "<")
 
 
-def _legacy_storages(data, keys, tensors):
+def _legacy_storages(data: mmap.mmap, keys: Any, tensors: dict[str, "_Tensor"]
+                     ) -> Iterator[tuple[str, bytes]]:
     """(key, bytes) of each storage; its length stands before it."""
     storages = {t.storage.key: t.storage for t in tensors.values()}
     for key in keys:
@@ -113,7 +119,7 @@ def _legacy_storages(data, keys, tensors):
         yield key, data.read(count * storages[key].type.stored.itemsize)
 
 
-def _tensors(state, file_size):
+def _tensors(state: Any, file_size: int) -> dict[str, "_Tensor"]:
     """The unpickled object, if it is {name: tensor} of a bearable size."""
     if type(state) is not dict:
         raise CheckpointError(f"it holds {type(state).__name__}, not a dict")
@@ -124,15 +130,18 @@ def _tensors(state, file_size):
                 "only tensors under names")
     claimed = sum(math.prod(t.size) * t.storage.type.stored.itemsize
                   for t in state.values())
-    if claimed > MAX_EXPANSION * file_size:
-        raise CheckpointError(f"its tensors claim more than {MAX_EXPANSION} "
+    if claimed > _MAX_EXPANSION * file_size:
+        raise CheckpointError(f"its tensors claim more than {_MAX_EXPANSION} "
                               "times its size")
     return state
 
 
-def _arrays(tensors, storages, order):
+def _arrays(tensors: dict[str, "_Tensor"],
+            storages: Iterable[tuple[str, bytes]], order: _Order
+            ) -> dict[str, np.ndarray]:
     """{name: array}, with one storage in memory at a time."""
-    arrays, names = dict.fromkeys(tensors), {}
+    arrays: dict[str, np.ndarray] = {}
+    names: dict[str, list[str]] = {}
     for name, tensor in tensors.items():
         names.setdefault(tensor.storage.key, []).append(name)
     for key, data in storages:
@@ -140,7 +149,7 @@ def _arrays(tensors, storages, order):
             arrays[name] = tensors[name].cut(data, order)
     if names:
         raise CheckpointError(f"storage {next(iter(names))!r:.100} is missing")
-    return arrays
+    return {name: arrays[name] for name in tensors}
 
 
 @dataclass(frozen=True)
@@ -162,24 +171,24 @@ class _Storage:
 class _Tensor:
     storage: _Storage
     offset: int  # in elements from the storage's start, as the strides
-    size: tuple
-    stride: tuple
+    size: tuple[int, ...]
+    stride: tuple[int, ...]
 
-    def cut(self, data, order):
+    def cut(self, data: bytes, order: _Order) -> np.ndarray:
         """The array, from its storage's bytes and their byte order."""
         stored = self.storage.type.stored.newbyteorder(order)
         elements = np.frombuffer(data, stored, self.storage.count)
         view = np.lib.stride_tricks.as_strided(
             elements[self.offset:], self.size,
             [n * stored.itemsize for n in self.stride])
-        if self.storage.type is not BFLOAT16:
+        if self.storage.type is not _BFLOAT16:
             return view.astype(self.storage.type.given, order="C")
         array = np.empty(self.size, np.float32)  # bfloat16 is its upper half
         np.left_shift(view, 16, out=array.view(np.uint32), dtype=np.uint32)
         return array
 
 
-def _storage(persistent_id):
+def _storage(persistent_id: Any) -> _Storage:
     """What a persistent id names; the oldest files add a view of it."""
     tag, kind, key, _, count, *views = persistent_id
     (_, first, size), = [v for v in views if v] or [(key, 0, count)]
@@ -190,12 +199,13 @@ def _storage(persistent_id):
     return _Storage(key, kind, count, first, size)
 
 
-def _tensor(storage, offset, size, stride, requires_grad=False, hooks=()):
+def _tensor(storage: Any, offset: Any, size: Any, stride: Any,
+            requires_grad: Any = False, hooks: Any = ()) -> _Tensor:
     """What torch._utils._rebuild_tensor* would make, within bounds."""
     if type(storage) is not _Storage:
         raise CheckpointError("it has a tensor without a storage")
     if (not _naturals(offset, *size, *stride)
-            or not len(size) == len(stride) <= MAX_DIMS):
+            or not len(size) == len(stride) <= _MAX_DIMS):
         raise CheckpointError("it has a tensor of an impossible shape")
     end = offset + 1 + sum((n - 1) * s for n, s in zip(size, stride))
     if end > storage.size and 0 not in size:
@@ -204,21 +214,21 @@ def _tensor(storage, offset, size, stride, requires_grad=False, hooks=()):
                    tuple(stride))
 
 
-def _naturals(*numbers):
+def _naturals(*numbers: object) -> bool:
     return all(type(n) is int and n >= 0 for n in numbers)
 
 
-def _same(dtype):
+def _same(dtype: str) -> _Type:
     return _Type(np.dtype(dtype), np.dtype(dtype))
 
 
-BFLOAT16 = _Type(np.dtype("u2"), np.dtype("f4"))
+_BFLOAT16 = _Type(np.dtype("u2"), np.dtype("f4"))
 # All that a pickle may mention, and what stands for it here.
-NAMES = {
+_NAMES: dict[str, object] = {
     "torch FloatStorage": _same("f4"),
     "torch DoubleStorage": _same("f8"),
     "torch HalfStorage": _same("f2"),
-    "torch BFloat16Storage": BFLOAT16,
+    "torch BFloat16Storage": _BFLOAT16,
     "torch LongStorage": _same("i8"),
     "torch IntStorage": _same("i4"),
     "torch ShortStorage": _same("i2"),

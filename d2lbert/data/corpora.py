@@ -17,8 +17,9 @@ WIKITEXT2_SIZE = {"wiki.train.tokens": (36_718, 2_088_628),
                   "wiki.valid.tokens": (3_760, 217_646)}
 TRAIN_PARAGRAPHS = 4000  # of mini-wiki
 HELD_OUT_PARAGRAPHS = 400
-HELD_OUT_SHARE = 0.05  # of a file of one's own
-NAMES = ("wikitext-2", "mini-wiki")
+_HELD_OUT_SHARE = 0.05  # of a file of one's own
+_NAMES = ("wikitext-2", "mini-wiki")
+Paragraphs = list[list[list[str]]]
 
 
 @dataclass(frozen=True)
@@ -29,11 +30,11 @@ class Corpus:
     """
 
     name: str
-    train: list = field(repr=False)
-    held_out: list = field(repr=False)
+    train: Paragraphs = field(repr=False)
+    held_out: Paragraphs = field(repr=False)
 
 
-def load_corpus(name="wikitext-2"):
+def load_corpus(name: str | Path = "wikitext-2") -> Corpus:
     """Load a corpus, downloading it on first use where that is needed.
 
     Args:
@@ -60,11 +61,11 @@ def load_corpus(name="wikitext-2"):
             or "/" in name or os.sep in name):
         return _load_file(Path(name).expanduser())
     raise ValueError(f"unknown corpus {name!r}: use one of "
-                     f"{', '.join(map(repr, NAMES))} or the path of a text "
+                     f"{', '.join(map(repr, _NAMES))} or the path of a text "
                      "file (./name, name.txt)")
 
 
-def _load_wikitext2():
+def _load_wikitext2() -> Corpus:
     try:
         folder = hub.download_extract("wikitext-2", "wikitext-2",
                                       hub.cache_dir())
@@ -77,7 +78,7 @@ def _load_wikitext2():
     return Corpus("wikitext-2", train, held_out)
 
 
-def _read_wikitext2(path):
+def _read_wikitext2(path: Path) -> str:
     """Read a file of WikiText-2 after counting its lines and tokens."""
     text = read_text(path)
     lines = text.count("\n")
@@ -91,7 +92,7 @@ def _read_wikitext2(path):
     return text
 
 
-def _load_mini_wiki():
+def _load_mini_wiki() -> Corpus:
     from d2lbert.data.mini.wiki import mini_wiki
     train, held_out = (
         [paragraph.sentences for paragraph in mini_wiki(size, seed)]
@@ -102,11 +103,11 @@ def _load_mini_wiki():
                   [p for p in held_out if _key(p) not in known])
 
 
-def _key(paragraph):
+def _key(paragraph: list[list[str]]) -> tuple:
     return tuple(map(tuple, paragraph))
 
 
-def _load_file(path):
+def _load_file(path: Path) -> Corpus:
     paragraphs = [p for p in _paragraphs(read_text(path)) if len(p) >= 2]
     # Each part takes two: a false next sentence is another paragraph's.
     if len(paragraphs) < 4:
@@ -114,11 +115,11 @@ def _load_file(path):
             f"{path} has {len(paragraphs)} paragraphs of two or more "
             "sentences, and four are the least: write a paragraph a line "
             "and ' . ' between sentences")
-    size = max(2, round(HELD_OUT_SHARE * len(paragraphs)))
+    size = max(2, round(_HELD_OUT_SHARE * len(paragraphs)))
     return Corpus(path.name, paragraphs[:-size], paragraphs[-size:])
 
 
-def read_text(path):
+def read_text(path: Path) -> str:
     try:
         return path.read_bytes().decode("utf-8-sig")
     except (FileNotFoundError, IsADirectoryError) as error:
@@ -129,7 +130,7 @@ def read_text(path):
                          "as UTF-8 and try again") from error
 
 
-def _paragraphs(text):
+def _paragraphs(text: str) -> Paragraphs:
     """Split lines at ' . ' into lower-case paragraphs, as d2l does.
 
     What counts is the line as it stands in the file: WikiText's end in

@@ -12,7 +12,9 @@ import stat
 import tarfile
 import zipfile
 import zlib
+from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import IO
 from urllib.parse import urlsplit
 
 import pooch
@@ -23,7 +25,7 @@ from d2lbert.files import draft_of
 
 DATA_URL = "http://d2l-data.s3-accelerate.amazonaws.com/"
 # name -> (address or tuple of addresses, sha1 or None); add your own entries
-DATA_HUB = {
+DATA_HUB: dict[str, tuple[str | Sequence[str], str | None]] = {
     "wikitext-2": (
         ("https://wikitext.smerity.com/wikitext-2-v1.zip",
          ("https://s3.amazonaws.com/research.metamind.io/wikitext/"
@@ -46,10 +48,11 @@ MIRRORS = {DATA_HUB["wikitext-2"][1]: DATA_HUB["wikitext-2"][0]}
 TIMEOUT = 30  # seconds without an answer, or without the next bytes of it
 MAX_BYTES = 4 * 2**30  # of an archive, unpacked
 MAX_MEMBERS = 200_000
-SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz")
+_SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz")
 # What zipfile, tarfile and gzip raise for damage of all kinds.
-DAMAGE = (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError,
-          OSError, ValueError, RuntimeError)
+_DAMAGE = (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError,
+           OSError, ValueError, RuntimeError)
+_Members = Iterator[tuple[str, bool, IO[bytes] | None]]
 
 # pooch reports every download on stderr, where notebooks would keep it.
 pooch.get_logger().setLevel("WARNING")
@@ -63,13 +66,14 @@ class ArchiveError(OSError):
     """An archive is damaged, unsafe to unpack or holds something else."""
 
 
-def cache_dir():
+def cache_dir() -> Path:
     """The cache folder: D2LBERT_CACHE, or the system's usual place."""
     folder = os.environ.get("D2LBERT_CACHE") or pooch.os_cache("d2lbert")
     return Path(folder).expanduser()
 
 
-def download(name_or_url, folder="../data", sha1_hash=None):
+def download(name_or_url: str, folder: str | Path = "../data",
+             sha1_hash: str | None = None) -> str:
     """Fetch a file unless it is here already.
 
     A file in D2LBERT_DATA is taken as it is. One in `folder` is used if its
@@ -104,7 +108,8 @@ def download(name_or_url, folder="../data", sha1_hash=None):
         f"a folder that holds {fname}")
 
 
-def download_extract(name, folder=None, data_dir="../data"):
+def download_extract(name: str, folder: str | None = None,
+                     data_dir: str | Path = "../data") -> str:
     """Fetch and unpack a zip or tar archive unless that is done already.
 
     An unpacked folder or an archive in D2LBERT_DATA comes first; such an
@@ -134,18 +139,19 @@ def download_extract(name, folder=None, data_dir="../data"):
         data_dir = cache_dir() / pooch.file_hash(archive, "sha1")[:12]
     target = Path(data_dir, folder)
     if not target.is_dir():
-        archive = archive or download(name, data_dir)
+        source = archive or download(name, data_dir)
         try:
-            _unpack(archive, folder, target)
+            _unpack(source, folder, target)
         except OSError:
             if not target.is_dir():  # or else another process was quicker
                 raise
     return str(target)
 
 
-def _entry(name_or_url, sha1_hash=None):
+def _entry(name_or_url: str, sha1_hash: str | None = None
+           ) -> tuple[str, Sequence[str], str | None]:
     """File name, list of addresses and SHA-1 of a name or an address."""
-    urls = name_or_url
+    urls: str | Sequence[str] = name_or_url
     if not name_or_url.startswith(("http://", "https://")):
         if name_or_url not in DATA_HUB:
             raise ValueError(
@@ -160,14 +166,15 @@ def _entry(name_or_url, sha1_hash=None):
     return fname, urls, sha1_hash
 
 
-def _given(name):
+def _given(name: str) -> Path | None:
     """The path of `name` in D2LBERT_DATA, None if it is not there."""
     folder = os.environ.get("D2LBERT_DATA")
     path = Path(folder or "", name).expanduser()
     return path if folder and path.exists() else None
 
 
-def _fetch(url, fname, folder, sha1_hash):
+def _fetch(url: str, fname: str, folder: str | Path, sha1_hash: str | None
+           ) -> str:
     # Some hosts turn away the agents that HTTP libraries name by default.
     # "identity" keeps .tar.gz as it is: its SHA-1 is that of the packed file.
     agent = f"Mozilla/5.0 (compatible; d2lbert/{__version__})"
@@ -179,7 +186,7 @@ def _fetch(url, fname, folder, sha1_hash):
                           folder, downloader=get)
 
 
-def _reason(error):
+def _reason(error: Exception) -> str:
     if not isinstance(error, requests.RequestException):
         return "its SHA-1 is wrong"  # pooch's ValueError
     if error.response is not None:
@@ -189,21 +196,21 @@ def _reason(error):
     return "broken off" if "Incomplete" in str(error) else "no connection"
 
 
-def _stem(fname):
-    for suffix in SUFFIXES:
+def _stem(fname: str) -> str:
+    for suffix in _SUFFIXES:
         if fname.endswith(suffix):
             return fname.removesuffix(suffix)
-    raise ValueError(f"{fname} is no archive ({', '.join(SUFFIXES)})")
+    raise ValueError(f"{fname} is no archive ({', '.join(_SUFFIXES)})")
 
 
-def _unpack(archive, folder, target):
+def _unpack(archive: str | Path, folder: str, target: Path) -> None:
     """Unpack an archive and move the `folder` in it to `target`."""
     with draft_of(target) as draft:
         scratch = draft.with_name("unpacked")
         scratch.mkdir()
         try:
             _write_members(archive, scratch)
-        except DAMAGE as error:
+        except _DAMAGE as error:
             raise ArchiveError(
                 f"{archive} cannot be unpacked ({str(error) or repr(error)}): "
                 "delete or replace it") from error
@@ -214,7 +221,7 @@ def _unpack(archive, folder, target):
         os.replace(Path(scratch, folder), draft)
 
 
-def _write_members(archive, folder):
+def _write_members(archive: str | Path, folder: Path) -> None:
     is_zip = str(archive).endswith(".zip")
     members = (_zip_members if is_zip else _tar_members)(archive)
     room = MAX_BYTES
@@ -234,7 +241,7 @@ def _write_members(archive, folder):
                 room = _copy(source, file, room)
 
 
-def _copy(source, file, room):
+def _copy(source: IO[bytes], file: IO[bytes], room: int) -> int:
     """Copy up to `room` bytes; return how much room is left."""
     while block := source.read(2**20):
         room -= len(block)
@@ -244,7 +251,7 @@ def _copy(source, file, room):
     return room
 
 
-def _zip_members(archive):
+def _zip_members(archive: str | Path) -> _Members:
     """Yield name, whether plain, and a stream (None for a folder)."""
     with zipfile.ZipFile(archive) as file:
         for info in file.infolist():
@@ -253,7 +260,7 @@ def _zip_members(archive):
                    None if info.is_dir() else file.open(info))
 
 
-def _tar_members(archive):
+def _tar_members(archive: str | Path) -> _Members:
     """The same for tar, read in one pass from the first byte to the last."""
     raw = open if str(archive).endswith(".tar") else gzip.open
     with raw(archive, "rb") as stream:

@@ -1,13 +1,15 @@
 """Words and their numbers (d2l 9.2)."""
 
 from collections import Counter
+from collections.abc import Iterable, Iterator
+from typing import Any, overload
 
 import numpy as np
 
-SPECIAL_TOKENS = ("<pad>", "<mask>", "<cls>", "<sep>", "<bos>", "<eos>")
+_SPECIAL_TOKENS = ("<pad>", "<mask>", "<cls>", "<sep>", "<bos>", "<eos>")
 
 
-def tokenize(lines, token="word"):
+def tokenize(lines: Iterable[str], token: str = "word") -> list[list[str]]:
     """Split each line into words or characters.
 
     Args:
@@ -40,7 +42,8 @@ class Vocab:
         reserved_tokens: tokens that get an id whether they occur or not.
     """
 
-    def __init__(self, tokens=None, min_freq=0, reserved_tokens=None):
+    def __init__(self, tokens: Iterable[Any] | None = None, min_freq: int = 0,
+                 reserved_tokens: Iterable[str] | None = None) -> None:
         counts = Counter(_flat(tokens or []))
         self.token_freqs = counts.most_common()
         frequent = (t for t, n in self.token_freqs if n >= min_freq)
@@ -51,14 +54,20 @@ class Vocab:
         self.token_to_idx = {t: i for i, t in enumerate(self.idx_to_token)}
 
     @property
-    def unk(self):
+    def unk(self) -> int:
         """The id of `<unk>`: 0, unless the table was assigned."""
         return self.token_to_idx.get("<unk>", 0)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.idx_to_token)
 
-    def __getitem__(self, tokens):
+    @overload
+    def __getitem__(self, tokens: str) -> int: ...
+
+    @overload
+    def __getitem__(self, tokens: list | tuple) -> list: ...
+
+    def __getitem__(self, tokens: str | list | tuple) -> int | list:
         """The id of a token, or the (nested) list of ids of a list.
 
         Raises:
@@ -75,14 +84,14 @@ class Vocab:
             return ids
         return [self._id(t) if i is None else i for t, i in zip(tokens, ids)]
 
-    def _id(self, token):
-        if token not in self.token_to_idx and token in SPECIAL_TOKENS:
+    def _id(self, token: str) -> int:
+        if token not in self.token_to_idx and token in _SPECIAL_TOKENS:
             raise KeyError(
                 f"{token} is not in this vocabulary of {len(self)} tokens: "
                 f"build it with reserved_tokens=[{token!r}, …]")
         return self.token_to_idx.get(token, self.unk)
 
-    def to_tokens(self, indices):
+    def to_tokens(self, indices: Any) -> Any:
         """The token of an id, or the list of tokens of a sequence of ids.
 
         Raises:
@@ -92,14 +101,14 @@ class Vocab:
             return self._token(int(indices))
         return [self.to_tokens(index) for index in indices]
 
-    def _token(self, index):
+    def _token(self, index: int) -> str:
         if not 0 <= index < len(self):
             raise IndexError(f"token id {index} is outside the vocabulary "
                              f"(0 to {len(self) - 1})")
         return self.idx_to_token[index]
 
 
-def unigram_entropy(vocab):
+def unigram_entropy(vocab: Vocab) -> float:
     """Entropy of the words' frequencies, in nats a word.
 
     The loss of a model that knows how frequent each word is, and no more.
@@ -109,7 +118,7 @@ def unigram_entropy(vocab):
     return float(-(shares * np.log(shares)).sum())
 
 
-def _flat(tokens):
+def _flat(tokens: Iterable[Any]) -> Iterator[str]:
     for item in tokens:
         if isinstance(item, (list, tuple)):
             yield from item

@@ -1,13 +1,16 @@
 """The sizes of the original BERT, in Hugging Face's names (config.json)."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from math import prod
+from typing import Any, Self
 
+from d2lbert.checkpoints.params import Shapes
 from d2lbert.checks import CheckpointError
 
 # What our model does, where a config.json could ask for something else
-FIXED = {"model_type": "bert", "hidden_act": "gelu", "is_decoder": False,
-         "position_embedding_type": "absolute", "tie_word_embeddings": True}
+_FIXED = {"model_type": "bert", "hidden_act": "gelu", "is_decoder": False,
+          "position_embedding_type": "absolute", "tie_word_embeddings": True}
 
 
 @dataclass(frozen=True)
@@ -39,7 +42,7 @@ class BertConfig:
     attention_probs_dropout_prob: float = 0.1
     layer_norm_eps: float = 1e-12
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for field in fields(self):
             _check(field.name, field.type, getattr(self, field.name))
         if self.hidden_size % self.num_attention_heads:
@@ -48,14 +51,14 @@ class BertConfig:
                 f"num_attention_heads={self.num_attention_heads} equal heads")
 
     @classmethod
-    def from_dict(cls, values):
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
         """The configuration in a config.json, whose other keys are left out.
 
         Raises:
             CheckpointError: for another architecture, or a size that is
                 missing or cannot be.
         """
-        for key, wanted in FIXED.items():
+        for key, wanted in _FIXED.items():
             if values.get(key, wanted) != wanted:
                 raise CheckpointError(
                     f"the checkpoint has {key} {values[key]!r}, but the BERT "
@@ -73,17 +76,18 @@ class BertConfig:
             raise CheckpointError(f"the configuration says: {error}"
                                   ) from error
 
-    def to_dict(self):
+    def to_dict(self) -> dict[str, Any]:
         """What a config.json holds, so that `transformers` reads it."""
-        return {**asdict(self), **FIXED}
+        return {**asdict(self), **_FIXED}
 
-    def shapes(self):
+    def shapes(self) -> Shapes:
         """{name: shape} of a `BertModel`, in the names of its checkpoints."""
         H, F = self.hidden_size, self.intermediate_size
         rows = {"word": self.vocab_size, "token_type": self.type_vocab_size,
                 "position": self.max_position_embeddings}
-        shapes = {f"embeddings.{name}_embeddings.weight": (number, H)
-                  for name, number in rows.items()}
+        shapes: Shapes = {
+            f"embeddings.{name}_embeddings.weight": (number, H)
+            for name, number in rows.items()}
         shapes |= _norm("embeddings.LayerNorm", H)
         for i in range(self.num_hidden_layers):
             layer = f"encoder.layer.{i}"
@@ -96,7 +100,7 @@ class BertConfig:
             shapes |= _norm(f"{layer}.output.LayerNorm", H)
         return shapes | _dense("pooler.dense", H, H)
 
-    def pretraining_shapes(self):
+    def pretraining_shapes(self) -> Shapes:
         """{name: shape} of a `BertForPreTraining`.
 
         The matrix that predicts words is that of the word embeddings, so
@@ -108,21 +112,21 @@ class BertConfig:
                 | _norm("cls.predictions.transform.LayerNorm", H)
                 | _dense("cls.seq_relationship", H, 2))
 
-    def classification_shapes(self, num_labels=2):
+    def classification_shapes(self, num_labels: int = 2) -> Shapes:
         """{name: shape} of a `BertForSequenceClassification`."""
         return self._body() | _dense(
             "classifier", self.hidden_size, num_labels)
 
-    def _body(self):
+    def _body(self) -> Shapes:
         return {f"bert.{name}": size for name, size in self.shapes().items()}
 
 
-def num_parameters(shapes):
+def num_parameters(shapes: Shapes) -> int:
     """How many numbers {name: shape} hold; nothing is allocated."""
     return sum(map(prod, shapes.values()))
 
 
-def _check(name, kind, value):
+def _check(name: str, kind: Any, value: Any) -> None:
     is_number = (isinstance(value, (int, float) if kind is float else int)
                  and not isinstance(value, bool))
     if kind is int and not (is_number and value >= 1):
@@ -131,9 +135,9 @@ def _check(name, kind, value):
         raise ValueError(f"{name} is {value!r}, not a number from 0 to 1")
 
 
-def _dense(name, inputs, outputs):
+def _dense(name: str, inputs: int, outputs: int) -> Shapes:
     return {f"{name}.weight": (outputs, inputs), f"{name}.bias": (outputs,)}
 
 
-def _norm(name, size):
+def _norm(name: str, size: int) -> Shapes:
     return {f"{name}.weight": (size,), f"{name}.bias": (size,)}

@@ -1,9 +1,12 @@
 """Checkpoints by name: a folder, or a model on Hugging Face's hub."""
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
+from d2lbert.checkpoints.params import Params
 from d2lbert.data.hub import DownloadError
+from d2lbert.original.config import BertConfig
 from d2lbert.original.huggingface import (
     CONFIG,
     SHAPES,
@@ -16,11 +19,13 @@ from d2lbert.original.huggingface import (
     read_weights,
 )
 
-TOKENIZER = ("vocab.txt", "tokenizer.json", "tokenizer_config.json")
-HUB_NAME = re.compile(r"(\w[\w.-]*/)?\w[\w.-]*", re.ASCII)
+_TOKENIZER = ("vocab.txt", "tokenizer.json", "tokenizer_config.json")
+_HUB_NAME = re.compile(r"(\w[\w.-]*/)?\w[\w.-]*", re.ASCII)
 
 
-def load_checkpoint_folder(source, architecture, new=(), **sizes):
+def load_checkpoint_folder(source: str | Path, architecture: str,
+                           new: str | Iterable[str] = (), **sizes: int
+                           ) -> tuple[BertConfig, Params, dict[str, int]]:
     """What a backend needs to build a model from a checkpoint.
 
     Args:
@@ -47,7 +52,7 @@ def load_checkpoint_folder(source, architecture, new=(), **sizes):
     return config, fit_checkpoint(read_weights(folder), shapes, new), sizes
 
 
-def find_checkpoint(source):
+def find_checkpoint(source: str | Path) -> Path:
     """The folder of a checkpoint, fetched from the hub if it is a name.
 
     Of the weights only the first kind in WEIGHTS that the hub has is
@@ -70,7 +75,7 @@ def find_checkpoint(source):
     """
     if Path(source).is_dir():
         return Path(source)
-    if not isinstance(source, str) or not HUB_NAME.fullmatch(source):
+    if not isinstance(source, str) or not _HUB_NAME.fullmatch(source):
         raise FileNotFoundError(
             f"there is no folder {str(source)!r}: give one that holds "
             f"{CONFIG} and the weights, or a name on Hugging Face's hub")
@@ -80,7 +85,7 @@ def find_checkpoint(source):
                             "it is no checkpoint that transformers wrote")
     read_config(config.parent)  # before the weights of another model come
     commit = config.parent.name  # all files from one and the same version
-    for file in TOKENIZER:
+    for file in _TOKENIZER:
         _fetch(source, file, commit)
     weights = next(filter(None, (_fetch(source, file, commit)
                                  for file in WEIGHTS)), None)
@@ -90,7 +95,7 @@ def find_checkpoint(source):
     return config.parent
 
 
-def _fetch(name, file, commit=None):
+def _fetch(name: str, file: str, commit: str | None = None) -> Path | None:
     """Where the hub's cache keeps a file; None if the hub has no such."""
     try:
         import huggingface_hub as hf

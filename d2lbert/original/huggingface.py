@@ -6,11 +6,15 @@ writes, https://huggingface.co/docs/transformers/models.
 """
 
 import json
+from collections.abc import Callable, Iterable
 from pathlib import Path, PureWindowsPath
 
 import numpy as np
 
+from d2lbert.backends import Steps
 from d2lbert.checkpoints.params import (
+    Params,
+    Shapes,
     fit_params,
     initial_params,
     load_params,
@@ -27,7 +31,7 @@ WEIGHTS = ("model.safetensors", "model.safetensors.index.json",
            "pytorch_model.bin", "pytorch_model.bin.index.json")
 
 # Names in a checkpoint -> today's, in steps that are taken one after another.
-NAME_STEPS = (
+_NAME_STEPS = (
     (r"\bLayerNorm\.gamma$", "LayerNorm.weight"),  # TensorFlow's
     (r"\bLayerNorm\.beta$", "LayerNorm.bias"),
     # The decoder is tied: it has the word embeddings and the head's bias.
@@ -38,17 +42,17 @@ NAME_STEPS = (
     (r"^(.*\.)?embeddings\.(position|token_type)_ids$", ""),
 )
 # Parts that one task has and another has not.
-HEADS = ("cls.predictions", "cls.seq_relationship", "classifier",
-         "qa_outputs", "bert.pooler", "pooler")
+_HEADS = ("cls.predictions", "cls.seq_relationship", "classifier",
+          "qa_outputs", "bert.pooler", "pooler")
 # Architecture -> the shapes of its weights.
-SHAPES = {
+SHAPES: dict[str, Callable[..., Shapes]] = {
     "BertModel": BertConfig.shapes,
     "BertForPreTraining": BertConfig.pretraining_shapes,
     "BertForSequenceClassification": BertConfig.classification_shapes,
 }
 
 
-def read_config(folder):
+def read_config(folder: str | Path) -> BertConfig:
     """The `BertConfig` in a checkpoint's config.json.
 
     Raises:
@@ -63,7 +67,7 @@ def read_config(folder):
         raise CheckpointError(f"{path}: {error}") from error
 
 
-def num_labels(folder):
+def num_labels(folder: str | Path) -> int | None:
     """How many labels config.json gives a classifier, or None.
 
     Raises:
@@ -80,7 +84,7 @@ def num_labels(folder):
     return count
 
 
-def read_weights(folder):
+def read_weights(folder: str | Path) -> Params:
     """All tensors of a checkpoint, under today's names.
 
     Returns:
@@ -97,11 +101,12 @@ def read_weights(folder):
         raise FileNotFoundError(f"{folder} holds no weights: looked for "
                                 f"{', '.join(WEIGHTS)}")
     read = _read_shards if path.suffix == ".json" else load_params
-    return _renamed(read(path), NAME_STEPS)
+    return _renamed(read(path), _NAME_STEPS)
 
 
-def _read_shards(index):
-    params, problems = {}, []
+def _read_shards(index: Path) -> Params:
+    params: Params = {}
+    problems: list[str] = []
     for shard, names in read_index(index).items():
         path = index.with_name(shard)
         if not path.is_file():
@@ -118,9 +123,10 @@ def _read_shards(index):
     return params
 
 
-def read_index(path):
+def read_index(path: str | Path) -> dict[str, list[str]]:
     """{shard: names of its tensors}, from the index of a checkpoint."""
-    weight_map, shards = read_json(path, dict).get("weight_map"), {}
+    weight_map = read_json(path, dict).get("weight_map")
+    shards: dict[str, list[str]] = {}
     if not isinstance(weight_map, dict) or not all(
             isinstance(shard, str) for shard in weight_map.values()):
         raise CheckpointError(f"{path} has no weight_map from tensors to the "
@@ -135,14 +141,16 @@ def read_index(path):
     return shards
 
 
-def _some(names):
+def _some(names: list[str]) -> str:
     more = f" and {len(names) - 3} more" if len(names) > 3 else ""
     return ", ".join(names[:3]) + more
 
 
-def _renamed(params, steps):
+def _renamed(params: Params, steps: Steps) -> Params:
     """Rename all tensors; those that get the same name must be equal."""
-    renamed, origins, problems = {}, {}, []
+    renamed: Params = {}
+    origins: dict[str, str] = {}
+    problems: list[str] = []
     for name, array in params.items():
         target = rename(name, steps)
         if not target:
@@ -159,7 +167,8 @@ def _renamed(params, steps):
     return renamed
 
 
-def fit_checkpoint(params, shapes, new=()):
+def fit_checkpoint(params: Params, shapes: Shapes,
+                   new: str | Iterable[str] = ()) -> Params:
     """Choose from a checkpoint what a model needs.
 
     The encoder's names may begin with `bert.` or not, in the checkpoint and
@@ -180,7 +189,7 @@ def fit_checkpoint(params, shapes, new=()):
     prefix = "bert." if any(n.startswith("bert.") for n in shapes) else ""
     params = _renamed(params, ((
         r"^(bert\.)?(?=(embeddings|encoder|pooler)\.)", prefix),))
-    spare = tuple(f"{head}." for head in HEADS if not _within(head, shapes))
+    spare = tuple(f"{head}." for head in _HEADS if not _within(head, shapes))
     params = {n: a for n, a in params.items() if not n.startswith(spare)}
     lacking = {n: shape for n, shape in shapes.items() if n not in params}
     begun = {n: shape for n, shape in lacking.items()
@@ -188,23 +197,24 @@ def fit_checkpoint(params, shapes, new=()):
     try:
         return fit_params(params | initial_params(begun), shapes)
     except CheckpointError as error:
-        heads = tuple(head for head in HEADS
+        heads = tuple(head for head in _HEADS
                       if _within(head, lacking.keys() - begun.keys()))
         hint = f". To start what is missing anew: new={heads}" if heads else ""
         raise CheckpointError(f"{error}{hint}") from None
 
 
-def _within(head, names):
+def _within(head: str, names: Iterable[str]) -> bool:
     return any(name.startswith(f"{head}.") for name in names)
 
 
-def prefixes(new):
+def prefixes(new: str | Iterable[str]) -> tuple[str, ...]:
     # A str would be taken for its letters, each the beginning of some name.
     return (new,) if isinstance(new, str) else tuple(new)
 
 
-def save_checkpoint_folder(folder, config, params, architecture,
-                           num_labels=None):
+def save_checkpoint_folder(folder: str | Path, config: BertConfig,
+                           params: Params, architecture: str,
+                           num_labels: int | None = None) -> None:
     """Write config.json and model.safetensors as `transformers` reads them.
 
     Args:

@@ -1,8 +1,11 @@
 """What the original BERT's three backends share: outputs and checks."""
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+
+from d2lbert.original.config import BertConfig
 
 
 class BertOutputs(NamedTuple):
@@ -46,7 +49,7 @@ class ClassifierOutputs(NamedTuple):
     logits: Any
 
 
-def to_bert_batch(batch):
+def to_bert_batch(batch: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
     """A batch of `d2lbert.data.batches` as the original BERT's named inputs.
 
     Args:
@@ -68,8 +71,8 @@ def to_bert_batch(batch):
             "next_sentence_label": 1 - is_next}
 
 
-def check_inputs(config, input_ids, attention_mask, token_type_ids,
-                 with_values=True):
+def check_inputs(config: BertConfig, input_ids: Any, attention_mask: Any,
+                 token_type_ids: Any, with_values: bool = True) -> None:
     """Raise ValueError for inputs that the model cannot read.
 
     Args:
@@ -95,7 +98,7 @@ def check_inputs(config, input_ids, attention_mask, token_type_ids,
                 "needs one token at least")
 
 
-def _check_range(name, ids, size_name, size):
+def _check_range(name: str, ids: Any, size_name: str, size: int) -> None:
     ids = _host(ids)
     if ids.size and not 0 <= ids.min() <= ids.max() < size:
         raise ValueError(
@@ -104,5 +107,5 @@ def _check_range(name, ids, size_name, size):
             "another model?")
 
 
-def _host(array):
+def _host(array: Any) -> np.ndarray:
     return array.asnumpy() if hasattr(array, "asnumpy") else np.asarray(array)

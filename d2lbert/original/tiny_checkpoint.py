@@ -8,11 +8,15 @@ trained for seconds on the part of mini-wiki that is about cranes and banks.
 """
 
 import argparse
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from d2lbert.data.batches import PretrainingBatches, take
-from d2lbert.data.corpora import TRAIN_PARAGRAPHS
+from d2lbert.data.corpora import TRAIN_PARAGRAPHS, Paragraphs
 from d2lbert.data.mini.wiki import mini_wiki
 from d2lbert.files import draft_of
 from d2lbert.original.outputs import to_bert_batch
@@ -20,17 +24,18 @@ from d2lbert.original.tokenizer import BertTokenizer
 from d2lbert.training.schedules import rates
 
 TOPICS = ("crane (bird)", "crane (machine)", "bank (river)", "bank (money)")
-VOCAB_SIZE = 1000  # at most: so large that every word of the text is a piece
-SIZES = {"hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4,
-         "intermediate_size": 128, "max_position_embeddings": 64,
-         "hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0,
-         # BERT's 0.02 suits 768 hidden units; with 64, training is faster
-         # from larger weights.
-         "initializer_range": 0.08}
-BATCH_SIZE, MAX_LEN, PEAK_RATE = 32, 32, 5e-3
+_VOCAB_SIZE = 1000  # at most: so large that every word of the text is a piece
+_SIZES = {"hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4,
+          "intermediate_size": 128, "max_position_embeddings": 64,
+          "hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0,
+          # BERT's 0.02 suits 768 hidden units; with 64, training is faster
+          # from larger weights.
+          "initializer_range": 0.08}
+_BATCH_SIZE, _MAX_LEN, _PEAK_RATE = 32, 32, 5e-3
 
 
-def make_tiny_checkpoint(folder, num_steps=1000, seed=0):
+def make_tiny_checkpoint(folder: str | Path, num_steps: int = 1000,
+                         seed: int = 0) -> Path:
     """Pretrain a tiny BERT and save it as `transformers` saves any other.
 
     On one machine a seed gives the same bytes, with any number of threads.
@@ -57,21 +62,21 @@ def make_tiny_checkpoint(folder, num_steps=1000, seed=0):
     torch, transformers = _libraries()
     paragraphs = tiny_paragraphs()
     tok = BertTokenizer.train(
-        (" ".join(s) for p in paragraphs for s in p), VOCAB_SIZE)
+        (" ".join(s) for p in paragraphs for s in p), _VOCAB_SIZE)
     batches = PretrainingBatches(
-        paragraphs, tok.vocab, BATCH_SIZE, MAX_LEN, seed,
+        paragraphs, tok.vocab, _BATCH_SIZE, _MAX_LEN, seed,
         as_tensors=lambda batch: _tensors(to_bert_batch(batch)))
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         model = transformers.BertForPreTraining(
-            transformers.BertConfig(vocab_size=len(tok), **SIZES))
+            transformers.BertConfig(vocab_size=len(tok), **_SIZES))
     with _one_thread():
         _train(model, list(take(batches, num_steps)))
     _save(folder, model.eval(), tok)
     return folder
 
 
-def tiny_paragraphs():
+def tiny_paragraphs() -> Paragraphs:
     """The paragraphs of mini-wiki that the tiny BERT is trained on.
 
     Returns:
@@ -81,17 +86,18 @@ def tiny_paragraphs():
             if paragraph.topic in TOPICS]
 
 
-def _train(model, batches):
+def _train(model: Any, batches: list[dict[str, Any]]) -> None:
     torch, _ = _libraries()
     trainer = torch.optim.AdamW(model.parameters(), fused=True)
-    for batch, rate in zip(batches, rates(len(batches), PEAK_RATE)):
+    for batch, rate in zip(batches, rates(len(batches), _PEAK_RATE)):
         trainer.param_groups[0]["lr"] = rate
         trainer.zero_grad()
         _loss(model, **batch).backward()
         trainer.step()
 
 
-def _loss(model, labels, next_sentence_label, **inputs):
+def _loss(model: Any, labels: Any, next_sentence_label: Any, **inputs: Any
+          ) -> Any:
     """That of model(…).loss, with the words of masked positions alone."""
     torch, _ = _libraries()
     cross_entropy = torch.nn.functional.cross_entropy
@@ -102,13 +108,13 @@ def _loss(model, labels, next_sentence_label, **inputs):
             + cross_entropy(is_next, next_sentence_label))
 
 
-def _tensors(arrays):
+def _tensors(arrays: dict[str, np.ndarray]) -> dict[str, Any]:
     torch, _ = _libraries()
     return {name: torch.from_numpy(array).long()
             for name, array in arrays.items()}
 
 
-def _libraries():
+def _libraries() -> tuple[Any, Any]:
     try:
         import torch
         import transformers
@@ -118,21 +124,21 @@ def _libraries():
     return torch, transformers
 
 
-def _check_new(folder):
+def _check_new(folder: Path) -> None:
     if folder.exists() and not (folder.is_dir()
                                 and not any(folder.iterdir())):
         raise FileExistsError(f"{folder} is there already and not an empty "
                               "folder: name a new one, or delete it")
 
 
-def _save(folder, model, tok):
+def _save(folder: Path, model: Any, tok: BertTokenizer) -> None:
     with draft_of(folder) as draft, _no_progress_bar():
         model.save_pretrained(draft)
         tok.save(draft)
 
 
 @contextmanager
-def _one_thread():
+def _one_thread() -> Iterator[None]:
     """Sums depend on how many threads share them, so one makes them all."""
     torch, _ = _libraries()
     before = torch.get_num_threads()
@@ -144,7 +150,7 @@ def _one_thread():
 
 
 @contextmanager
-def _no_progress_bar():
+def _no_progress_bar() -> Iterator[None]:
     _, transformers = _libraries()
     logging = transformers.utils.logging
     was_enabled = logging.is_progress_bar_enabled()
@@ -156,7 +162,7 @@ def _no_progress_bar():
             logging.enable_progress_bar()
 
 
-def main():
+def main() -> None:
     parser = argparse.ArgumentParser(
         prog="python -m d2lbert.original.tiny_checkpoint",
         description="Make a tiny BERT checkpoint with transformers.")

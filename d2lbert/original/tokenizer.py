@@ -7,8 +7,10 @@ cased models want it.
 import json
 import re
 from collections import Counter
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import Any, Self
 
 import numpy as np
 
@@ -20,10 +22,10 @@ from d2lbert.original.find import find_checkpoint
 
 SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 # A word of more characters than these is [UNK], as in Google's code
-WORDPIECE = {"unk_token": "[UNK]", "continuing_subword_prefix": "##",
-             "max_input_chars_per_word": 100}
-PREPARATION = {"normalizer": "BertNormalizer",
-               "pre_tokenizer": "BertPreTokenizer"}
+_WORDPIECE = {"unk_token": "[UNK]", "continuing_subword_prefix": "##",
+              "max_input_chars_per_word": 100}
+_PREPARATION = {"normalizer": "BertNormalizer",
+                "pre_tokenizer": "BertPreTokenizer"}
 
 
 class BertTokenizer:
@@ -44,14 +46,14 @@ class BertTokenizer:
         ImportError: if the tokenizers library is not installed.
     """
 
-    def __init__(self, tokens, lowercase=True):
+    def __init__(self, tokens: Iterable[str], lowercase: bool = True) -> None:
         self.tokens, self.lowercase = list(tokens), lowercase
         _check_tokens(self.tokens)
         self._ids = {token: i for i, token in enumerate(self.tokens)}
         self._library = _pipeline(self._ids, lowercase)
 
     @classmethod
-    def from_pretrained(cls, source):
+    def from_pretrained(cls, source: str | Path) -> Self:
         """Read the tokenizer of a BERT checkpoint.
 
         Args:
@@ -66,8 +68,9 @@ class BertTokenizer:
             ValueError: for a vocab.txt that is not UTF-8.
         """
         folder = find_checkpoint(source)
+        settings: dict[str, Any] = {}
         if (folder / "vocab.txt").is_file():
-            tokens, settings = _read_vocab(folder / "vocab.txt"), {}
+            tokens = _read_vocab(folder / "vocab.txt")
         elif (folder / "tokenizer.json").is_file():
             tokens, settings = _read_tokenizer(folder / "tokenizer.json")
         else:
@@ -85,7 +88,8 @@ class BertTokenizer:
             raise CheckpointError(f"{folder}: {error}") from error
 
     @classmethod
-    def train(cls, texts, vocab_size, lowercase=True, min_frequency=2):
+    def train(cls, texts: Iterable[str], vocab_size: int,
+              lowercase: bool = True, min_frequency: int = 2) -> Self:
         """Make a vocabulary for texts; the same texts give the same one.
 
         Args:
@@ -115,10 +119,13 @@ class BertTokenizer:
                 f"and single characters alone are {len(ids)}")
         return cls(sorted(ids, key=ids.get), lowercase)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.tokens)
 
-    def __call__(self, texts, pairs=None, max_length=None, truncate=False):
+    def __call__(self, texts: str | Iterable[str],
+                 pairs: str | Iterable[str] | None = None,
+                 max_length: int | None = None, truncate: bool = False
+                 ) -> dict[str, np.ndarray]:
         """The inputs of BERT for texts or pairs of texts.
 
         Args:
@@ -136,7 +143,7 @@ class BertTokenizer:
             ValueError: for no text, an empty one or one that is no str, for
                 another number of pairs, and for a text that is too long.
         """
-        inputs = _as_list(texts)
+        inputs: list = _as_list(texts)
         if not all(text.strip() for text in inputs):
             raise ValueError("a text is empty: there is nothing to read")
         if pairs is not None:
@@ -151,25 +158,25 @@ class BertTokenizer:
                 "token_type_ids": _pad([r.type_ids for r in rows]),
                 "attention_mask": _pad([r.attention_mask for r in rows])}
 
-    def _truncated(self, inputs, max_length):
+    def _truncated(self, inputs: list, max_length: int) -> list:
         self._library.enable_truncation(max_length)
         try:
             return self._library.encode_batch(inputs)
         finally:
             self._library.no_truncation()
 
-    def tokenize(self, text):
+    def tokenize(self, text: str) -> list[str]:
         """The pieces of a text, a list, without `[CLS]` and `[SEP]`."""
         return self._library.encode(text, add_special_tokens=False).tokens
 
-    def id(self, token):
+    def id(self, token: str) -> int:
         """The id of a token; ValueError if the vocabulary lacks it."""
         if token not in self._ids:
             raise ValueError(f"{token!r} is not among the {len(self)} tokens "
                              "of this vocabulary")
         return self._ids[token]
 
-    def decode(self, ids):
+    def decode(self, ids: Sequence[int]) -> str:
         """The text of a sequence of ids, special tokens included.
 
         Raises:
@@ -180,7 +187,7 @@ class BertTokenizer:
                                     skip_special_tokens=False)
 
     @cached_property
-    def vocab(self):
+    def vocab(self) -> Vocab:
         """A `Vocab` of the same ids; `[PAD]` is `<pad>` there, and so on."""
         names = {token: f"<{token[1:-1].lower()}>" for token in SPECIAL_TOKENS}
         vocab = Vocab()
@@ -188,7 +195,7 @@ class BertTokenizer:
         vocab.token_to_idx = {t: i for i, t in enumerate(vocab.idx_to_token)}
         return vocab
 
-    def save(self, folder):
+    def save(self, folder: str | Path) -> None:
         """Write vocab.txt and tokenizer_config.json into a folder."""
         folder = Path(folder)
         settings = {"do_lower_case": self.lowercase,
@@ -198,7 +205,7 @@ class BertTokenizer:
         write_whole(folder / "vocab.txt", "\n".join(self.tokens) + "\n")
 
 
-def _tokenizers():
+def _tokenizers() -> Any:
     try:
         import tokenizers
     except ImportError as error:
@@ -207,10 +214,10 @@ def _tokenizers():
     return tokenizers
 
 
-def _pipeline(ids, lowercase):
+def _pipeline(ids: dict[str, int], lowercase: bool) -> Any:
     """The library's tokenizer for {token: id}."""
     lib = _tokenizers()
-    library = lib.Tokenizer(lib.models.WordPiece(ids, **WORDPIECE))
+    library = lib.Tokenizer(lib.models.WordPiece(ids, **_WORDPIECE))
     library.normalizer = lib.normalizers.BertNormalizer(lowercase=lowercase)
     library.pre_tokenizer = lib.pre_tokenizers.BertPreTokenizer()
     library.post_processor = lib.processors.TemplateProcessing(
@@ -221,7 +228,7 @@ def _pipeline(ids, lowercase):
     return library
 
 
-def _inner_characters(texts, library):
+def _inner_characters(texts: list[str], library: Any) -> list[str]:
     """"##c" for every character c that does not begin a word, sorted."""
     normalize = library.normalizer.normalize_str
     split = library.pre_tokenizer.pre_tokenize_str
@@ -230,7 +237,7 @@ def _inner_characters(texts, library):
     return sorted({f"##{c}" for word in words for c in word[1:]})
 
 
-def _read_vocab(path):
+def _read_vocab(path: Path) -> list[str]:
     """A token a line; its number is the id. Only line feeds end a line."""
     text = read_text(path).replace("\r\n", "\n").rstrip("\n")
     if not text:
@@ -238,7 +245,7 @@ def _read_vocab(path):
     return text.split("\n")
 
 
-def _read_tokenizer(path):
+def _read_tokenizer(path: Path) -> tuple[list[str], dict[str, Any]]:
     """Tokens and settings in the library's own file."""
     content = read_json(path, dict)
     model, normalizer, splitter = (
@@ -246,8 +253,8 @@ def _read_tokenizer(path):
         for part in ("model", "normalizer", "pre_tokenizer"))
     found = {"normalizer": normalizer.get("type"),
              "pre_tokenizer": splitter.get("type"),
-             **{key: model.get(key) for key in WORDPIECE}}
-    for key, value in {**PREPARATION, **WORDPIECE}.items():
+             **{key: model.get(key) for key in _WORDPIECE}}
+    for key, value in {**_PREPARATION, **_WORDPIECE}.items():
         if found[key] != value:
             raise CheckpointError(
                 f"{path} holds a tokenizer of type {model.get('type')} with "
@@ -263,11 +270,11 @@ def _read_tokenizer(path):
         "tokenize_chinese_chars": normalizer.get("handle_chinese_chars")}
 
 
-def _read_optional(path):
+def _read_optional(path: Path) -> dict[str, Any]:
     return read_json(path, dict) if path.is_file() else {}
 
 
-def _lowercase(settings):
+def _lowercase(settings: dict[str, Any]) -> bool:
     """do_lower_case; the other settings have to be those of Google's BERT."""
     lowercase = settings.get("do_lower_case", True)
     strip_accents = settings.get("strip_accents")
@@ -281,7 +288,7 @@ def _lowercase(settings):
     return lowercase
 
 
-def _as_list(texts):
+def _as_list(texts: str | Iterable[str]) -> list[str]:
     texts = [texts] if isinstance(texts, str) else list(texts)
     if not texts:
         raise ValueError("there is no text: give a str or a list of str")
@@ -291,14 +298,15 @@ def _as_list(texts):
     return texts
 
 
-def _join(texts, pairs):
+def _join(texts: list[str], pairs: list[str]) -> list[tuple[str, str]]:
     if len(pairs) != len(texts):
         raise ValueError(f"{len(texts)} texts and {len(pairs)} second texts "
                          "make no pairs")
     return list(zip(texts, pairs))
 
 
-def _check_room(longest, max_length, truncate, is_pair):
+def _check_room(longest: int, max_length: int | None, truncate: bool,
+                is_pair: bool) -> None:
     if max_length is None:
         raise ValueError("truncate=True needs a max_length")
     if longest > max_length and not truncate:
@@ -311,7 +319,7 @@ def _check_room(longest, max_length, truncate, is_pair):
                          f"{least} tokens are the least")
 
 
-def _pad(rows, value=0):
+def _pad(rows: list[list[int]], value: int = 0) -> np.ndarray:
     """Lists of ids as an array (B, L)."""
     padded = np.full((len(rows), max(map(len, rows))), value, np.int32)
     for row, values in zip(padded, rows):
@@ -319,7 +327,7 @@ def _pad(rows, value=0):
     return padded
 
 
-def _check_tokens(tokens):
+def _check_tokens(tokens: list[str]) -> None:
     for i, token in enumerate(tokens):
         if not isinstance(token, str) or not re.fullmatch(r"[^\r\n]+", token):
             raise ValueError(f"token {i} is {token!r}, not a str of one line")

@@ -9,17 +9,21 @@ import argparse
 import json
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 from d2lbert.backends import BACKENDS, load_backend
 from d2lbert.files import read_json, write_whole
 from d2lbert.run import nli, pretraining, sentiment
 
-CHAPTERS = {"bert-pretraining": pretraining, "nli-bert": nli,
-            "bert-from-scratch": sentiment}
+_CHAPTERS: dict[str, ModuleType] = {
+    "bert-pretraining": pretraining, "nli-bert": nli,
+    "bert-from-scratch": sentiment}
 
 
-def run(args):
+def _run(args: argparse.Namespace) -> list[dict[str, Any]]:
     """Work on each backend in a process of its own.
 
     A backend whose framework is not installed is passed over with a
@@ -44,26 +48,27 @@ def run(args):
     return results
 
 
-def work(backend, args):
-    """Do one backend's part here and write what `run` reads."""
+def _work(backend: str, args: argparse.Namespace) -> None:
+    """Do one backend's part here and write what `_run` reads."""
     try:
         load_backend(backend)
     except ImportError as error:
         print(f"{BACKENDS[backend].title} is left out: {error}",
               file=sys.stderr)
         return
-    chapter = CHAPTERS[args.chapter]
+    chapter = _CHAPTERS[args.chapter]
     print(f"{BACKENDS[backend].title}: {chapter.describe(args)}", flush=True)
     result = chapter.work(backend, args, args.results / backend)
     write_whole(args.results / f"{backend}.json", json.dumps(result))
 
 
-def arguments(argv=None):
+def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Parse the command line."""
     parser = argparse.ArgumentParser(
-        prog="python -m d2lbert.run", description=__doc__.splitlines()[0])
+        prog="python -m d2lbert.run",
+        description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--chapter", default="bert-pretraining",
-                        help=" or ".join(CHAPTERS))
+                        help=" or ".join(_CHAPTERS))
     parser.add_argument("--corpus", help="bert-pretraining: mini-wiki, "
                         "wikitext-2 or a path to a text, a paragraph a line; "
                         "nli-bert: mini-nli, snli or a folder with pairs; "
@@ -83,16 +88,16 @@ def arguments(argv=None):
                         help=argparse.SUPPRESS)
     args = parser.parse_args(argv)
     _check(parser, args)
-    args.corpus = args.corpus or CHAPTERS[args.chapter].CORPUS
-    args.model = args.model or CHAPTERS[args.chapter].MODEL
+    args.corpus = args.corpus or _CHAPTERS[args.chapter].CORPUS
+    args.model = args.model or _CHAPTERS[args.chapter].MODEL
     args.results = args.results or Path("results", Path(args.corpus).stem)
     return args
 
 
-def _check(parser, args):
-    if args.chapter not in CHAPTERS:
+def _check(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
+    if args.chapter not in _CHAPTERS:
         parser.error(f"chapter {args.chapter!r} has no experiment: choose "
-                     f"from {', '.join(CHAPTERS)}")
+                     f"from {', '.join(_CHAPTERS)}")
     for name in args.backend:
         if name not in BACKENDS:
             parser.error(f"unknown backend {name!r}: choose from "
@@ -101,20 +106,20 @@ def _check(parser, args):
         parser.error(f"--steps is {args.steps}, not 1 or more")
 
 
-def main(argv=None):
+def main(argv: Sequence[str] | None = None) -> int:
     """Work, print the table, draw the curves. Returns an exit code."""
     args = arguments(argv)
-    chapter = CHAPTERS[args.chapter]
+    chapter = _CHAPTERS[args.chapter]
     args.results.mkdir(parents=True, exist_ok=True)
     if args.worker:
-        work(args.backend[0], args)
+        _work(args.backend[0], args)
         return 0
     try:
         chapter.check(args)  # complain once, before anything trains
     except (OSError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    results = run(args)
+    results = _run(args)
     if not results:
         return 1
     picture = args.results / "curves.png"

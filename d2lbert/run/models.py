@@ -1,5 +1,8 @@
 """One face for the models of all backends, for programs that compare them."""
 
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -7,9 +10,13 @@ import numpy as np
 from d2lbert.backends import load_backend
 from d2lbert.checkpoints.d2l import bert_shapes, classifier_shapes
 from d2lbert.checkpoints.params import Params, initial_params, save_params
+from d2lbert.data.vocab import Vocab
 from d2lbert.original.config import BertConfig
 from d2lbert.original.find import load_checkpoint_folder
 from d2lbert.original.huggingface import SHAPES
+from d2lbert.training.logs import FineTuningLog, LossLog, TrainingLog
+
+Pairs = Sequence[tuple]  # of sentences; the second may be None
 
 
 class Model:
@@ -24,7 +31,7 @@ class Model:
         params: {'params': …} of a Flax net, None in the other backends.
     """
 
-    def __init__(self, d2l, net: Any, params: Params) -> None:
+    def __init__(self, d2l: ModuleType, net: Any, params: Params) -> None:
         self.d2l, self.net = d2l, net
         self.import_params(params)
 
@@ -46,11 +53,12 @@ class Model:
         """What functions take as their first arguments."""
         return (self.net,) if self.params is None else (self.net, self.params)
 
-    def save(self, path) -> None:
+    def save(self, path: str | Path) -> None:
         """Write the weights as safetensors."""
         save_params(path, self.export_params())
 
-    def _learn(self, function, *args, **recipe):
+    def _learn(self, function: Callable[..., Any], *args: Any, **recipe: Any
+               ) -> Any:
         if self.params is None:
             return function(*args, **recipe)
         self.params, log = function(*args, params=self.params, **recipe)
@@ -58,60 +66,66 @@ class Model:
 
     # d2l's BERT
 
-    def train(self, train_iter, vocab_size: int, num_steps: int, **recipe):
+    def train(self, train_iter: Iterable[Any], vocab_size: int, num_steps: int,
+              **recipe: Any) -> TrainingLog:
         """`train_bert` with the backend's cross-entropy and devices."""
         return self._learn(
             self.d2l.train_bert, train_iter, self.net,
             self.d2l.cross_entropy(), vocab_size, self.d2l.try_all_gpus(),
             num_steps, **recipe)
 
-    def evaluate(self, data_iter) -> tuple[float, float, float]:
+    def evaluate(self, data_iter: Iterable[Any]) -> tuple[float, float, float]:
         """Masked-LM loss, next-sentence loss and accuracy."""
         return self.d2l.evaluate_bert(*self.parts, data_iter)
 
-    def encode(self, pairs, vocab) -> np.ndarray:
+    def encode(self, pairs: Pairs, vocab: Vocab) -> np.ndarray:
         """Encodings (N, L, H) of sentences and pairs."""
         return self.d2l.encode(*self.parts, pairs, vocab)
 
     # A classifier of pairs
 
-    def fine_tune(self, train_iter, dev_iter, test_iter, num_epochs: int,
-                  lr: float, **recipe):
+    def fine_tune(self, train_iter: Iterable[Any], dev_iter: Iterable[Any],
+                  test_iter: Iterable[Any], num_epochs: int, lr: float,
+                  **recipe: Any) -> FineTuningLog:
         """`train_ch13` with Adam and the backend's cross-entropy."""
         return self._learn(
             self.d2l.train_ch13, self.net, train_iter, test_iter,
             self.d2l.cross_entropy(), self.d2l.adam(self.net, lr), num_epochs,
             self.d2l.try_all_gpus(), dev_iter=dev_iter, **recipe)
 
-    def predict(self, data_iter) -> tuple[np.ndarray, np.ndarray]:
+    def predict(self, data_iter: Iterable[Any]
+                ) -> tuple[np.ndarray, np.ndarray]:
         """Predicted and true classes, two (N,) arrays."""
         return self.d2l.predict(*self.parts, data_iter)
 
-    def classify(self, pairs, vocab) -> np.ndarray:
+    def classify(self, pairs: Pairs, vocab: Vocab) -> np.ndarray:
         """Probabilities (N, 3) of the labels of pairs of sentences."""
         return self.d2l.classify(*self.parts, pairs, vocab)
 
     # The original BERT
 
-    def fit(self, batches, num_steps: int, lr: float, **recipe):
+    def fit(self, batches: Iterable[Any], num_steps: int, lr: float,
+            **recipe: Any) -> LossLog:
         """Train on the model's own loss; a `LossLog`."""
         return self._learn(
             self.d2l.fit, self.net, batches, num_steps, lr, **recipe)
 
-    def infer(self, batch) -> Any:
+    def infer(self, batch: dict[str, np.ndarray]) -> Any:
         """The outputs for a dict of NumPy arrays, as NumPy arrays."""
         return self.d2l.infer(*self.parts, batch)
 
-    def predict_classes(self, batches) -> tuple[np.ndarray, np.ndarray]:
+    def predict_classes(self, batches: Iterable[Any]
+                        ) -> tuple[np.ndarray, np.ndarray]:
         """Predicted and true classes, two (N,) arrays."""
         return self.d2l.predict_classes(*self.parts, batches)
 
-    def save_pretrained(self, folder) -> None:
+    def save_pretrained(self, folder: str | Path) -> None:
         """Write a folder that Hugging Face's `transformers` reads."""
         self.net.save_pretrained(folder, *self.parts[1:])
 
 
-def make_bert(backend: str, vocab_size: int, seed: int = 0, **sizes) -> Model:
+def make_bert(backend: str, vocab_size: int, seed: int = 0, **sizes: Any
+              ) -> Model:
     """A `BERTModel` with the shared initial weights.
 
     Args:
@@ -125,7 +139,7 @@ def make_bert(backend: str, vocab_size: int, seed: int = 0, **sizes) -> Model:
 
 
 def make_classifier(backend: str, vocab_size: int, seed: int = 0,
-                    pretrained: Params | None = None, **sizes) -> Model:
+                    pretrained: Params | None = None, **sizes: Any) -> Model:
     """A `BERTClassifier` of pairs.
 
     Args:
@@ -142,8 +156,8 @@ def make_classifier(backend: str, vocab_size: int, seed: int = 0,
 
 
 def make_original(backend: str, architecture: str, config: BertConfig,
-                  params: Params | None = None, seed: int = 0,
-                  **sizes) -> Model:
+                  params: Params | None = None, seed: int = 0, **sizes: int
+                  ) -> Model:
     """An original BERT.
 
     Args:
@@ -158,7 +172,8 @@ def make_original(backend: str, architecture: str, config: BertConfig,
     return Model(d2l, getattr(d2l, architecture)(config, **sizes), params)
 
 
-def load_original(backend: str, architecture: str, source, **sizes) -> Model:
+def load_original(backend: str, architecture: str, source: str | Path,
+                  **sizes: Any) -> Model:
     """`make_original` with the weights of a checkpoint of Hugging Face.
 
     Args:

@@ -1,6 +1,9 @@
 """Pretrain BERT by a recipe, and what comes out of it."""
 
+from argparse import Namespace
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
 
 from d2lbert.backends import BACKENDS, load_backend
 from d2lbert.checkpoints.d2l import save_pretrained_model
@@ -13,8 +16,8 @@ from d2lbert.training.logs import last_tenth
 from d2lbert.training.plotting import Animator
 
 CORPUS, MODEL = "mini-wiki", "random weights"
-COLUMNS = ("backend", "masked-LM loss", "held out", "NSP loss", "NSP acc.",
-           "crane", "static", "pairs/s", "seconds", "notebook")
+_COLUMNS = ("backend", "masked-LM loss", "held out", "NSP loss", "NSP acc.",
+            "crane", "static", "pairs/s", "seconds", "notebook")
 
 
 @dataclass(frozen=True)
@@ -33,7 +36,7 @@ class Recipe:
     positions: int = 1000  # the longest text that the model can be given
 
     @property
-    def sizes(self):
+    def sizes(self) -> dict[str, int]:
         """The sizes of the model, as arguments of `BERTModel`."""
         names = ("num_hiddens", "ffn_num_hiddens", "num_heads", "num_blks")
         return ({name: getattr(self, name) for name in names}
@@ -46,30 +49,31 @@ RECIPES = {
 }
 
 
-def check(args):
+def check(args: Namespace) -> None:
     """Raise ValueError or OSError for a corpus that cannot be read."""
     load_corpus(args.corpus)
 
 
-def describe(args):
+def describe(args: Namespace) -> str:
     """One line: what will be done."""
-    recipe = recipe_of(args)
+    recipe = _recipe_of(args)
     return (f"{args.corpus}, {recipe.num_steps} steps of "
             f"{recipe.batch_size} pairs")
 
 
-def recipe_of(args):
+def _recipe_of(args: Namespace) -> Recipe:
     """The corpus's recipe, with the steps that were asked for."""
     recipe = RECIPES.get(args.corpus, RECIPES["wikitext-2"])
     return replace(recipe, num_steps=args.steps) if args.steps else recipe
 
 
-def work(backend, args, folder):
+def work(backend: str, args: Namespace, folder: Path) -> dict[str, Any]:
     """Pretrain one backend; write the model into folder, return results."""
-    return pretrain(backend, args.corpus, recipe_of(args), folder)
+    return pretrain(backend, args.corpus, _recipe_of(args), folder)
 
 
-def pretrain(backend, corpus, recipe, folder, seed=0):
+def pretrain(backend: str, corpus: str, recipe: Recipe, folder: str | Path,
+             seed: int = 0) -> dict[str, Any]:
     """Train one backend by a recipe and write the model into a folder.
 
     The folder then is one that `load_pretrained_model` takes.
@@ -104,13 +108,13 @@ def pretrain(backend, corpus, recipe, folder, seed=0):
     return result
 
 
-def table(results):
+def table(results: list[dict[str, Any]]) -> str:
     """The results as a Markdown table, a row a backend."""
-    return markdown_table(COLUMNS, list(map(_row, results)))
+    return markdown_table(_COLUMNS, list(map(_row, results)))
 
 
-def _row(r):
-    def share(key):
+def _row(r: dict[str, Any]) -> list[str]:
+    def share(key: str) -> str:
         return f"{r[key]:.2f}" if key in r else "–"
 
     return [BACKENDS[r["backend"]].title,
@@ -122,13 +126,13 @@ def _row(r):
             f"notebooks/{r['backend']}/bert-pretraining.ipynb"]
 
 
-def remarks(results):
+def remarks(results: list[dict[str, Any]]) -> str:
     """A line below the table."""
     return (f"Unigram entropy: {results[0]['unigram_entropy']:.2f} nats a "
             "word; NSP is measured on held-out paragraphs.")
 
 
-def draw(results, path):
+def draw(results: list[dict[str, Any]], path: Path) -> None:
     """Both losses of every backend over the steps, as a PNG picture."""
     plot = Animator(xlabel="step", ylabel="loss (nats)", ncols=2,
                     figsize=(8, 3), fmts=["-", "-", "--", "--", ":", ":"],

@@ -1,6 +1,10 @@
 """Fine-tune the original BERT to tell praise from blame."""
 
+from argparse import Namespace
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
 
 from d2lbert.backends import BACKENDS
 from d2lbert.data.corpora import load_corpus
@@ -9,17 +13,17 @@ from d2lbert.original.config import BertConfig
 from d2lbert.original.find import find_checkpoint
 from d2lbert.original.huggingface import read_config
 from d2lbert.original.tokenizer import BertTokenizer
-from d2lbert.run.models import load_original, make_original
+from d2lbert.run.models import Model, load_original, make_original
 from d2lbert.run.report import markdown_table, thinned
 from d2lbert.training.logs import last_tenth
 from d2lbert.training.plotting import Animator
 
 CORPUS, MODEL = "mini-sentiment", "random weights"
-CLASSIFIER = "BertForSequenceClassification"
-COLUMNS = ("backend", "start", "loss", "train acc", "dev acc", "test acc",
-           "examples/s", "seconds", "notebook")
-SIZES = dict(hidden_size=128, num_hidden_layers=2, num_attention_heads=2,
-             intermediate_size=256, max_position_embeddings=128)
+_CLASSIFIER = "BertForSequenceClassification"
+_COLUMNS = ("backend", "start", "loss", "train acc", "dev acc", "test acc",
+            "examples/s", "seconds", "notebook")
+_SIZES = dict(hidden_size=128, num_hidden_layers=2, num_attention_heads=2,
+              intermediate_size=256, max_position_embeddings=128)
 
 
 @dataclass(frozen=True)
@@ -36,48 +40,48 @@ RECIPES = {CORPUS: FineTuning(lr=5e-4, num_epochs=14),
            "other": FineTuning(lr=5e-4, num_epochs=3, batch_size=32,
                                vocab_size=8000)}
 # From a checkpoint (BERT paper, A.3)
-FROM_CHECKPOINT = FineTuning(lr=3e-5, num_epochs=3, batch_size=32)
+_FROM_CHECKPOINT = FineTuning(lr=3e-5, num_epochs=3, batch_size=32)
 
 
-def check(args):
+def check(args: Namespace) -> None:
     """Raise ValueError or OSError if sentences or model cannot be read."""
     read_sst2(sentiment_folder(args.corpus) / "dev.tsv")
     if args.model != MODEL:
         read_config(find_checkpoint(args.model))
 
 
-def recipe_of(args):
+def _recipe_of(args: Namespace) -> FineTuning:
     if args.model != MODEL:
-        return FROM_CHECKPOINT
+        return _FROM_CHECKPOINT
     return RECIPES.get(args.corpus, RECIPES["other"])
 
 
-def describe(args):
+def describe(args: Namespace) -> str:
     """One line: what will be done."""
-    return (f"{args.corpus}, {recipe_of(args).num_epochs} epochs, from "
+    return (f"{args.corpus}, {_recipe_of(args).num_epochs} epochs, from "
             f"{args.model}")
 
 
-def start(backend, args):
+def _start(backend: str, args: Namespace) -> tuple[BertTokenizer, Model]:
     """The tokenizer, and a classifier that is not trained yet."""
     if args.model != MODEL:
         folder = find_checkpoint(args.model)
         return (BertTokenizer.from_pretrained(folder),
-                load_original(backend, CLASSIFIER, folder, num_labels=2))
+                load_original(backend, _CLASSIFIER, folder, num_labels=2))
     sentences, _ = read_sst2(sentiment_folder(args.corpus) / "train.tsv")
     # mini-wiki has more to say about the words of its world
     wiki = load_corpus("mini-wiki").train if args.corpus == CORPUS else []
     tok = BertTokenizer.train(
         [*sentences, *(" ".join(s) for text in wiki for s in text)],
-        recipe_of(args).vocab_size)
-    return tok, make_original(backend, CLASSIFIER, BertConfig(
-        vocab_size=len(tok), **SIZES))
+        _recipe_of(args).vocab_size)
+    return tok, make_original(backend, _CLASSIFIER, BertConfig(
+        vocab_size=len(tok), **_SIZES))
 
 
-def work(backend, args, folder):
+def work(backend: str, args: Namespace, folder: Path) -> dict[str, Any]:
     """Fine-tune one backend; return results."""
-    recipe = recipe_of(args)
-    tok, net = start(backend, args)
+    recipe = _recipe_of(args)
+    tok, net = _start(backend, args)
     max_length = min(recipe.max_length, net.net.config.max_position_embeddings)
     splits = load_data_sst2(
         recipe.batch_size, tok, args.corpus, max_length)
@@ -90,22 +94,22 @@ def work(backend, args, folder):
             "start": str(args.model), "recipe": asdict(recipe),
             "loss": log.loss, "examples_per_sec": log.per_sec,
             "seconds": log.seconds + log.warmup_seconds,
-            **{name: accuracy(net, batches) if batches else None
+            **{name: _accuracy(net, batches) if batches else None
                for name, batches in zip(names, splits)}}
 
 
-def accuracy(net, batches):
+def _accuracy(net: Model, batches: Iterable[Any]) -> float:
     """The share of sentences that net gets right."""
     guess, truth = net.predict_classes(batches)
     return float((guess == truth).mean())
 
 
-def table(results):
+def table(results: list[dict[str, Any]]) -> str:
     """The results as a Markdown table."""
-    return markdown_table(COLUMNS, list(map(_row, results)))
+    return markdown_table(_COLUMNS, list(map(_row, results)))
 
 
-def _row(r):
+def _row(r: dict[str, Any]) -> list[str]:
     shares = ["–" if r[name] is None else f"{r[name]:.3f}"
               for name in ("train_acc", "dev_acc", "test_acc")]
     return [BACKENDS[r["backend"]].title, r["start"],
@@ -114,13 +118,13 @@ def _row(r):
             f"notebooks/{r['backend']}/bert-from-scratch.ipynb"]
 
 
-def remarks(results):
+def remarks(results: list[dict[str, Any]]) -> str:
     """A line below the table."""
     return ("Each model is a folder that from_pretrained and Hugging Face's "
             "transformers take.")
 
 
-def draw(results, path):
+def draw(results: list[dict[str, Any]], path: Path) -> None:
     """The loss of every backend over the steps."""
     plot = Animator(xlabel="step", ylabel="loss", figsize=(5, 3),
                     legend=[BACKENDS[r["backend"]].title for r in results])

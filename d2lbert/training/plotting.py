@@ -6,49 +6,53 @@ import math
 import os
 import sys
 import time
+from collections.abc import Iterable, Sequence
 from itertools import accumulate
+from pathlib import Path
+from typing import Any
 
 from tqdm import tqdm
 
 # Colours that colour-blind readers tell apart (Okabe and Ito, 2008).
 COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
-LINES = ("-", "--", "-.", ":")
-STYLE = {
+_LINES = ("-", "--", "-.", ":")
+_STYLE: dict[Any, Any] = {
     "axes.axisbelow": True, "axes.edgecolor": "#666666", "axes.grid": True,
     "axes.spines.right": False, "axes.spines.top": False, "font.size": 9,
     "grid.color": "#e8e8e8", "legend.edgecolor": "none",
     "legend.fontsize": 8, "lines.linewidth": 1.6,
     "xtick.labelsize": 8, "ytick.labelsize": 8,
 }
-DPI = 100  # of the picture as shown; it is drawn twice as fine
+_DPI = 100  # of the picture as shown; it is drawn twice as fine
 PAUSE = 0.5  # seconds at least between drawings, or rows without xlim
+_Point = tuple[int, float, float]  # the curve's number, x, y
 
 
 class Timer:
     """Record running times, in seconds; it starts when it is made."""
 
-    def __init__(self):
-        self.times = []
+    def __init__(self) -> None:
+        self.times: list[float] = []
         self.start()
 
-    def start(self):
+    def start(self) -> None:
         """Start the timer."""
         self.tik = time.perf_counter()
 
-    def stop(self):
+    def stop(self) -> float:
         """Record and return the time since the last start."""
         self.times.append(time.perf_counter() - self.tik)
         return self.times[-1]
 
-    def avg(self):
+    def avg(self) -> float:
         """The mean of the recorded times."""
         return self.sum() / len(self.times)
 
-    def sum(self):
+    def sum(self) -> float:
         """The sum of the recorded times."""
         return sum(self.times)
 
-    def cumsum(self):
+    def cumsum(self) -> list[float]:
         """The sums up to each recorded time, a list."""
         return list(accumulate(self.times))
 
@@ -60,10 +64,10 @@ class Accumulator:
     them: add every few steps rather than at each.
     """
 
-    def __init__(self, n):
+    def __init__(self, n: int) -> None:
         self.data = [0.0] * n
 
-    def add(self, *args):
+    def add(self, *args: Any) -> None:
         """Add a value to each sum.
 
         Raises:
@@ -74,11 +78,11 @@ class Accumulator:
                              f"{len(self.data)}: give one for each sum")
         self.data = [a + float(b) for a, b in zip(self.data, args)]
 
-    def reset(self):
+    def reset(self) -> None:
         """Set the sums to zero."""
         self.data = [0.0] * len(self.data)
 
-    def __getitem__(self, idx):
+    def __getitem__(self, idx: int) -> float:
         return self.data[idx]
 
 
@@ -103,17 +107,23 @@ class Animator:
         X, Y: the points added so far, a list for each curve.
     """
 
-    def __init__(self, xlabel=None, ylabel=None, legend=None, xlim=None,
-                 ylim=None, xscale="linear", yscale="linear", fmts=None,
-                 nrows=1, ncols=1, figsize=(3.5, 2.5)):
+    def __init__(self, xlabel: str | None = None, ylabel: str | None = None,
+                 legend: Sequence[str] | None = None,
+                 xlim: Sequence[float] | None = None,
+                 ylim: Sequence[float] | None = None, xscale: str = "linear",
+                 yscale: str = "linear", fmts: Sequence[str] | None = None,
+                 nrows: int = 1, ncols: int = 1,
+                 figsize: tuple[float, float] = (3.5, 2.5)) -> None:
         self.xlabel, self.ylabel, self.legend = xlabel, ylabel, legend or []
         self.xlim, self.ylim = xlim, ylim
         self.xscale, self.yscale, self.fmts = xscale, yscale, fmts
         self.nrows, self.ncols, self.figsize = nrows, ncols, figsize
-        self.X, self.Y = [], []
-        self._display = _Display(self) if _kernel_shell() else _Rows(self)
+        self.X: list[list[float]] = []
+        self.Y: list[list[float]] = []
+        self._display: _Display | _Rows = (
+            _Display(self) if _kernel_shell() else _Rows(self))
 
-    def add(self, x, y):
+    def add(self, x: Any, y: Any) -> None:
         """Add a point to each curve.
 
         Args:
@@ -134,25 +144,25 @@ class Animator:
         if points:
             self._display.show(points)
 
-    def savefig(self, path):
+    def savefig(self, path: str | Path) -> None:
         """Write the picture; the name's ending chooses the format."""
         self._save(path)
 
-    def _save(self, file, **options):
+    def _save(self, file: Any, **options: Any) -> Any:
         import matplotlib
         # Some of the style is only looked up while the figure is drawn.
-        with matplotlib.rc_context(STYLE):
+        with matplotlib.rc_context(_STYLE):
             figure = self._figure()
-            figure.savefig(file, dpi=2 * DPI, **options)
+            figure.savefig(file, dpi=2 * _DPI, **options)
         return figure
 
-    def _figure(self):
+    def _figure(self) -> Any:
         from matplotlib.figure import Figure  # no pyplot: no global state
-        figure = Figure(self.figsize, dpi=DPI, layout="constrained")
+        figure = Figure(self.figsize, dpi=_DPI, layout="constrained")
         panels = figure.subplots(self.nrows, self.ncols, squeeze=False)
         panels = panels.ravel()
         for i, (x, y) in enumerate(zip(self.X, self.Y)):
-            fmts = self.fmts or LINES
+            fmts = self.fmts or _LINES
             line, = panels[i % len(panels)].plot(
                 x, y, fmts[i % len(fmts)], label=self._name(i))
             if not self.fmts:
@@ -167,18 +177,19 @@ class Animator:
                 axes.legend()
         return figure
 
-    def _name(self, i):
+    def _name(self, i: int) -> str:
         return self.legend[i] if i < len(self.legend) else self.ylabel or "y"
 
 
 class _Display:
     """Shows an Animator as one figure in the cell that adds the points."""
 
-    def __init__(self, animator):
+    def __init__(self, animator: Animator) -> None:
         self.animator = animator
-        self.shell = self.handle = None
+        self.shell: Any = None
+        self.handle: Any = None
 
-    def show(self, points):
+    def show(self, points: list[_Point]) -> None:
         if self.shell is None:  # the first point in this cell
             self.shell = _kernel_shell()
             self.next = -math.inf  # when to draw again
@@ -190,18 +201,18 @@ class _Display:
             # Drawing takes at most a sixth of the time.
             self.next = time.monotonic() + max(PAUSE, 5 * timer.stop())
 
-    def finish(self, result):
+    def finish(self, result: Any) -> None:
         self.shell.events.unregister("post_run_cell", self.finish)
         self.draw()
         self.shell = self.handle = None  # another cell has another figure
 
-    def draw(self):
+    def draw(self) -> None:
         from IPython.display import display
         file = io.BytesIO()
         # Without the version of Matplotlib, equal curves give equal bytes.
         figure = self.animator._save(file, metadata={"Software": None})
         png = base64.b64encode(file.getvalue()).decode()
-        width, height = figure.get_size_inches() * DPI
+        width, height = figure.get_size_inches() * _DPI
         options = {"raw": True, "metadata": {
             "image/png": {"width": int(width), "height": int(height)}}}
         data = {"image/png": png, "text/plain": repr(figure)}
@@ -214,11 +225,12 @@ class _Display:
 class _Rows:
     """Shows an Animator as rows of text, about ten for each curve."""
 
-    def __init__(self, animator):
+    def __init__(self, animator: Animator) -> None:
         self.animator = animator
-        self.slots = {}  # the one that was last printed, for each curve
+        # The one that was last printed, for each curve
+        self.slots: dict[int, float] = {}
 
-    def show(self, points):
+    def show(self, points: list[_Point]) -> None:
         slot, animator = self.slot(points[0][1]), self.animator
         due = [(i, y) for i, _, y in points
                if slot > self.slots.get(i, -math.inf)]
@@ -228,7 +240,7 @@ class _Rows:
             row += [f"{animator._name(i)} {y:.3f}" for i, y in due]
             tqdm.write("   ".join(row))  # above a progress bar
 
-    def slot(self, x):
+    def slot(self, x: float) -> float:
         """The tenth of xlim in which x lies; without xlim one of time."""
         if not self.animator.xlim:
             return time.monotonic() // PAUSE
@@ -237,7 +249,7 @@ class _Rows:
         return (10 * (x - low) / (high - low or 1) + 1e-9) // 1
 
 
-def progress(iterable, **kwargs):
+def progress(iterable: Iterable | None, **kwargs: Any) -> tqdm:
     """tqdm, which takes the same arguments, but silent in notebooks.
 
     There the curves show how far it is. Where the output is no terminal, as
@@ -247,20 +259,20 @@ def progress(iterable, **kwargs):
     return tqdm(iterable, **{"disable": silent, **kwargs})
 
 
-def _is_build():
+def _is_build() -> bool:
     return bool(os.environ.get("D2LBERT_BUILD"))
 
 
-def _kernel_shell():
+def _kernel_shell() -> Any:
     """IPython's shell if this runs in a notebook, else None."""
     ipython = sys.modules.get("IPython")
     shell = ipython and ipython.get_ipython()
     return shell if getattr(shell, "kernel", None) else None
 
 
-def _is_many(value):
+def _is_many(value: Any) -> bool:
     return isinstance(value, (list, tuple)) or getattr(value, "ndim", 0) > 0
 
 
-def _as_list(value):
+def _as_list(value: Any) -> list:
     return list(value) if _is_many(value) else [value]

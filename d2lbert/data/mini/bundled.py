@@ -10,12 +10,12 @@ from typing import Any
 from d2lbert.data import hub
 from d2lbert.files import draft_of
 
-HERE = resources.files(__package__)
+_HERE = resources.files(__package__)
 
 
 def read_grammar(name: str) -> dict[str, Any]:
     """The tables of a grammar, a .toml in this folder."""
-    return tomllib.loads(HERE.joinpath(name).read_text(encoding="utf-8"))
+    return tomllib.loads(_HERE.joinpath(name).read_text(encoding="utf-8"))
 
 
 def bundled_folder(name: str, sources: Sequence[str],
@@ -27,7 +27,7 @@ def bundled_folder(name: str, sources: Sequence[str],
         sources: the files here that decide its contents.
         write: (folder) -> None, called each time.
     """
-    digest = sha1(b"".join(HERE.joinpath(source).read_bytes()
+    digest = sha1(b"".join(_HERE.joinpath(source).read_bytes()
                            for source in sources)).hexdigest()
     folder = hub.cache_dir() / f"{name}-{digest[:12]}"
     write(folder)

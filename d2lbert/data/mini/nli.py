@@ -11,8 +11,11 @@ leaves some of them open and agrees in the others is neutral.
 import functools
 import random
 import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, cycle, islice
+from pathlib import Path
+from typing import Any
 
 from d2lbert.data.mini import wiki
 from d2lbert.data.mini.bundled import read_grammar, write_files
@@ -23,7 +26,9 @@ COLUMNS = (
     "sentence1_parse sentence2_parse sentence1 sentence2 captionID pairID "
     "label1 label2 label3 label4 label5").split()
 LABELS = ("entailment", "contradiction", "neutral")
-STAR = re.compile(r"\{(\w+)\*\}")
+_Scene = dict[str, Any]
+Spans = dict[str, tuple[int, int]]
+_STAR = re.compile(r"\{(\w+)\*\}")
 
 
 @dataclass(frozen=True)
@@ -36,11 +41,11 @@ class Pair:
     premise: list[str]
     hypothesis: list[str]
     label: str
-    premise_slots: dict[str, tuple[int, int]]
-    hypothesis_slots: dict[str, tuple[int, int]]
+    premise_slots: Spans
+    hypothesis_slots: Spans
 
 
-def mini_nli(num, seed=0):
+def mini_nli(num: int, seed: int = 0) -> list[Pair]:
     """Write a list of `Pair`s; the same seed gives the same pairs.
 
     Each hypothesis comes with three premises in a row, one a label, so that
@@ -58,7 +63,7 @@ def mini_nli(num, seed=0):
     return list(chain.from_iterable(islice(_triples(seed), num // 3)))
 
 
-def write_mini_nli(folder):
+def write_mini_nli(folder: str | Path) -> None:
     """Write snli_1.0_train.txt, …_dev.txt and …_test.txt, SNLI's format.
 
     A hypothesis occurs in one of them only. See
@@ -68,25 +73,26 @@ def write_mini_nli(folder):
                 lambda: (_table(*part) for part in _splits().items()))
 
 
-def _table(split, pairs):
+def _table(split: str, pairs: list[Pair]) -> str:
     lines = [_line(f"{split}-{i}", pair) for i, pair in enumerate(pairs)]
     return "".join(["\t".join(COLUMNS) + "\n", *lines])
 
 
-def _splits():
+def _splits() -> dict[str, list[Pair]]:
     """{split: pairs}: who draws a hypothesis again finds its split again."""
-    pairs, home = {split: [] for split in SIZES}, {}
-    rng = random.Random("mini-nli splits")
-    for triple in _triples(seed=0):
+    pairs: dict[str, list[Pair]] = {split: [] for split in SIZES}
+    home: dict[str, str] = {}
+    rng, triples = random.Random("mini-nli splits"), _triples(seed=0)
+    while any(len(pairs[split]) < SIZES[split] for split in SIZES):
+        triple = next(triples)
         split = home.setdefault(" ".join(triple[0].hypothesis), rng.choices(
-            list(SIZES), SIZES.values())[0])
+            list(SIZES), list(SIZES.values()))[0])
         if len(pairs[split]) < SIZES[split]:
             pairs[split] += triple
-        if all(len(pairs[split]) == SIZES[split] for split in SIZES):
-            return pairs
+    return pairs
 
 
-def _line(name, pair):
+def _line(name: str, pair: Pair) -> str:
     premise, hypothesis = pair.premise, pair.hypothesis
     return "\t".join([
         pair.label, _brackets(premise), _brackets(hypothesis), "", "",
@@ -94,14 +100,14 @@ def _line(name, pair):
         pair.label, "", "", "", ""]) + "\n"
 
 
-def _brackets(tokens):
+def _brackets(tokens: list[str]) -> str:
     """A tree that branches to the right: "( the ( bird sings ) )"."""
     *first, last = tokens
     return "".join(f"( {t} " for t in first) + last + " )" * len(first)
 
 
 @functools.cache
-def scenes():
+def scenes() -> dict[str, _Scene]:
     """{name: scene}: its premises, its hypotheses and all its slots."""
     own, world = read_grammar("nli.toml"), wiki.grammar()
     shared = world["slots"] | {
@@ -110,13 +116,13 @@ def scenes():
             for name, scene in own["scenes"].items()}
 
 
-def stated(template):
+def stated(template: str) -> list[str]:
     """The slots that a template states, in their order."""
     return [name for name in wiki.BRACES.findall(template)
             if "|" not in name and "*" not in name]
 
 
-def _triples(seed):
+def _triples(seed: int) -> Iterator[list[Pair]]:
     """Hypotheses without end, each with a premise for each label."""
     rng = random.Random(f"mini-nli {seed}")
     kinds = list(scenes().values())
@@ -125,7 +131,7 @@ def _triples(seed):
         yield _triple(rng.choices(kinds, weights)[0], rng)
 
 
-def _triple(scene, rng):
+def _triple(scene: _Scene, rng: random.Random) -> list[Pair]:
     template = rng.choice(scene["hypotheses"])
     said = {slot: _draw(scene, slot, rng) for slot in stated(template)}
     hypothesis, spans = _fill(template, said, rng)
@@ -134,7 +140,8 @@ def _triple(scene, rng):
             for premise, premise_spans in [_premise(label, scene, said, rng)]]
 
 
-def _premise(label, scene, said, rng):
+def _premise(label: str, scene: _Scene, said: dict[str, str],
+             rng: random.Random) -> tuple[list[str], Spans]:
     """A premise with this label for a hypothesis that has said {slot: value}.
 
     The slot that decides keeps the hypothesis's value for something else
@@ -148,14 +155,15 @@ def _premise(label, scene, said, rng):
     values = {slot: _draw(scene, slot, rng, said[slot]) if slot == key
               else said.get(slot) or _draw(scene, slot, rng)
               for slot in stated(template)}
-    for star in STAR.findall(template):
+    for star in _STAR.findall(template):
         values[star + "*"] = said[star] if star == key else _draw(
             scene, star, rng, said.get(star), values.get(star))
     return _fill(template, {name: _word(scene, name, value, rng)
                             for name, value in values.items()}, rng)
 
 
-def _keys(label, said, own, decides):
+def _keys(label: str, said: dict[str, str], own: list[str], decides: str | None
+          ) -> Sequence[str | None]:
     """The slots one of which gives a premise that states `own` its label.
 
     None is the key of an entailment, and no keys: not with this premise.
@@ -170,14 +178,15 @@ def _keys(label, said, own, decides):
     return [decides] if decides in said else list(said)
 
 
-def _draw(scene, slot, rng, *without):
+def _draw(scene: _Scene, slot: str, rng: random.Random, *without: str | None
+          ) -> str:
     """A value of a slot: one of "a|b|c" or a key of a table."""
     values = scene[slot]
     values = values.split("|") if isinstance(values, str) else list(values)
     return rng.choice([v for v in values if v and v not in without])
 
 
-def _word(scene, name, value, rng):
+def _word(scene: _Scene, name: str, value: str, rng: random.Random) -> str:
     """What a premise writes for a value."""
     table = scene[name.removesuffix("*")]
     if isinstance(table, str):
@@ -188,9 +197,11 @@ def _word(scene, name, value, rng):
         lambda match: rng.choice(match[1].split("|")), words)
 
 
-def _fill(template, words, rng):
+def _fill(template: str, words: dict[str, str], rng: random.Random
+          ) -> tuple[list[str], Spans]:
     """Tokens, and the spans of the slots among them."""
-    tokens, spans = [], {}
+    tokens: list[str] = []
+    spans: Spans = {}
     parts = wiki.BRACES.split(template)
     for part, in_braces in zip(parts, cycle((False, True))):
         start, text = len(tokens), part

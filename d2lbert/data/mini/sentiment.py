@@ -9,22 +9,27 @@ the label: 1 for praise, 0 for blame, as in SST-2.
 import functools
 import random
 import re
+from collections.abc import Callable, Iterator
 from itertools import chain
+from pathlib import Path
+from typing import Any
 
 from d2lbert.data.mini import wiki
 from d2lbert.data.mini.bundled import read_grammar, write_files
 
+Row = tuple[str, int]  # a sentence and its label
+
 SIZES = {"train": 900, "dev": 150, "test": 150}  # sentences
 HEADER = ["sentence", "label"]
-OPINION = re.compile(r"\[([+-])(\w*)\]")  # "[+]", "[-verb]"
-CLAUSE = re.compile(r"\{([+-])(\w+)\}")  # "{+plain}"
-CONJUNCTION = re.compile("^(but|yet|and|though) ")
-NOT_OF_THINGS = ("verb", "noun", "hope")  # tables of opinions
-TRIES = 500  # to fill a frame with something new
-TURNED = {"+": "-", "-": "+"}
+_OPINION = re.compile(r"\[([+-])(\w*)\]")  # "[+]", "[-verb]"
+_CLAUSE = re.compile(r"\{([+-])(\w+)\}")  # "{+plain}"
+_CONJUNCTION = re.compile("^(but|yet|and|though) ")
+_NOT_OF_THINGS = ("verb", "noun", "hope")  # tables of opinions
+_TRIES = 500  # to fill a frame with something new
+_TURNED = {"+": "-", "-": "+"}
 
 
-def mini_sentiment(num, seed=0):
+def mini_sentiment(num: int, seed: int = 0) -> list[Row]:
     """Write a list of (sentence, label); the same seed gives the same list.
 
     A sentence and its twin stand side by side, in either order. No sentence
@@ -38,7 +43,9 @@ def mini_sentiment(num, seed=0):
     """
     if num < 0 or num % 2:
         raise ValueError(f"num={num} is no number of twins: take an even one")
-    rng, seen, rows = random.Random(f"mini-sentiment {seed}"), set(), []
+    rng = random.Random(f"mini-sentiment {seed}")
+    seen: set[str] = set()
+    rows: list[Row] = []
     while len(rows) < num:
         twins = _twins(rng, lambda new: seen.isdisjoint(s for s, _ in new))
         seen.update(sentence for sentence, _ in twins)
@@ -46,7 +53,7 @@ def mini_sentiment(num, seed=0):
     return rows
 
 
-def write_mini_sentiment(folder):
+def write_mini_sentiment(folder: str | Path) -> None:
     """Write train.tsv, dev.tsv and test.tsv in SST-2's format.
 
     What is held out are clauses: none that names its thing ("the bread was
@@ -58,15 +65,16 @@ def write_mini_sentiment(folder):
                 lambda: map(_table, _splits().values()))
 
 
-def _table(rows):
+def _table(rows: list[Row]) -> str:
     lines = ["\t".join(HEADER), *(f"{s}\t{label}" for s, label in rows)]
     return "\n".join(lines) + "\n"
 
 
-def _splits():
+def _splits() -> dict[str, list[Row]]:
     """{split: rows}: the first to write a clause keeps it for its split."""
-    rng, home = random.Random("mini-sentiment splits"), {}
-    rows = {split: [] for split in SIZES}
+    rng = random.Random("mini-sentiment splits")
+    home: dict[str, str] = {}
+    rows: dict[str, list[Row]] = {split: [] for split in SIZES}
     order = [split for split, size in SIZES.items() for _ in range(size // 2)]
     for split in rng.sample(order, len(order)):
         twins = _twins(rng, lambda new: all(
@@ -77,20 +85,20 @@ def _splits():
     return rows
 
 
-def clauses(rows):
+def clauses(rows: list[Row]) -> Iterator[str]:
     """The clauses of some (sentence, label) that name what they are about.
 
     But, yet, and, though at their start do not count, nor does "it was …".
     """
     for sentence, _ in rows:
         for clause in sentence.removesuffix(" .").split(" , "):
-            clause = CONJUNCTION.sub("", clause)
+            clause = _CONJUNCTION.sub("", clause)
             if not clause.startswith("it "):
                 yield clause
 
 
 @functools.cache
-def grammar():
+def grammar() -> dict[str, Any]:
     """The tables of sentiment.toml, its slots with mini-wiki's."""
     own, world = read_grammar("sentiment.toml"), wiki.grammar()
     own["slots"] = world["slots"] | own["slots"] | {
@@ -98,7 +106,8 @@ def grammar():
     return own
 
 
-def _twins(rng, is_wanted):
+def _twins(rng: random.Random, is_wanted: Callable[[list[Row]], bool]
+           ) -> list[Row]:
     """A sentence and its twin, [(sentence, label), …], in either order.
 
     A frame is drawn and filled until the result is wanted, so that what is
@@ -107,9 +116,9 @@ def _twins(rng, is_wanted):
     """
     shares, scenes = grammar()["shares"], list(grammar()["scenes"].values())
     while True:
-        [kind] = rng.choices(list(shares), shares.values())
+        [kind] = rng.choices(list(shares), list(shares.values()))
         frame = rng.choice(grammar()["frames"][kind])
-        for _ in range(TRIES):
+        for _ in range(_TRIES):
             text = _fill(frame, rng.choice(scenes), rng)
             twins = [(_opinions(text, rng), 1),
                      (_opinions(_turn(text), rng), 0)]
@@ -117,49 +126,49 @@ def _twins(rng, is_wanted):
                 return rng.sample(twins, 2)
 
 
-def _fill(frame, scene, rng):
+def _fill(frame: str, scene: dict[str, Any], rng: random.Random) -> str:
     """A frame with all words but its opinions: "the bread was [+food] ."."""
     nobody = "person" if " it " in frame else None
     things = [(noun, kind) for kind, nouns in scene.items()
               if kind not in ("visit", nobody) for noun in nouns.split("|")]
     rng.shuffle(things)
 
-    def clause(match):
+    def clause(match: re.Match[str]) -> str:
         sign, kind = match.groups()
         table = grammar()["clauses"]
         text = rng.choice(rng.choice(list(table.values())) if kind == "any"
                           else table[kind])
         return _about(text if sign == "+" else _turn(text), things.pop())
 
-    text = _about(CLAUSE.sub(clause, frame), things.pop())
+    text = _about(_CLAUSE.sub(clause, frame), things.pop())
     text = text.replace("{visit}", rng.choice(scene["visit"]))
     return wiki.fill(text, grammar()["slots"], {}, rng)
 
 
-def _about(text, thing):
+def _about(text: str, thing: tuple[str, str]) -> str:
     noun, kind = thing
     text = re.sub(r"\[([+-])\]", rf"[\1{kind}]", text)
     return text.replace("{thing}", noun)
 
 
-def _turn(text):
-    return OPINION.sub(lambda m: f"[{TURNED[m[1]]}{m[2]}]", text)
+def _turn(text: str) -> str:
+    return _OPINION.sub(lambda m: f"[{_TURNED[m[1]]}{m[2]}]", text)
 
 
-def _opinions(text, rng):
+def _opinions(text: str, rng: random.Random) -> str:
     """The sentence with words for its opinions."""
     table = grammar()["opinions"]
 
-    def word(match):
+    def word(match: re.Match[str]) -> str:
         sign, kind = match.groups()
-        kind = kind if kind in NOT_OF_THINGS else rng.choice([kind, "thing"])
+        kind = kind if kind in _NOT_OF_THINGS else rng.choice([kind, "thing"])
         return wiki.draw(table[kind][sign == "-"], rng)
 
-    return " ".join(wiki.articles(OPINION.sub(word, text).split()))
+    return " ".join(wiki.articles(_OPINION.sub(word, text).split()))
 
 
 @functools.cache
-def _weighty_words():
+def _weighty_words() -> set[str]:
     """Names, things and opinions: a sentence has each of them once."""
     nouns = [nouns for scene in grammar()["scenes"].values()
              for kind, nouns in scene.items() if kind != "visit"]
@@ -167,6 +176,6 @@ def _weighty_words():
         *grammar()["opinions"].values())]).split("|"))
 
 
-def _repeats(row):
+def _repeats(row: Row) -> bool:
     words = [word for word in row[0].split() if word in _weighty_words()]
     return len(set(words)) < len(words)

@@ -6,14 +6,16 @@ The grammar is data: wiki.toml, which explains its own notation.
 import functools
 import random
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from d2lbert.data.mini.bundled import read_grammar
 
 BRACES = re.compile(r"\{([^{}]*)\}")  # a pair with none inside
-INTRODUCES = re.compile(r"\{(person|role)\}")
-PRONOUN = re.compile(r"\{(he|his|him)\}")
-HOMOGRAPH = re.compile(r"(\w+) \((\w+)\)")  # "crane (bird)"
+_INTRODUCES = re.compile(r"\{(person|role)\}")
+_PRONOUN = re.compile(r"\{(he|his|him)\}")
+_HOMOGRAPH = re.compile(r"(\w+) \((\w+)\)")  # "crane (bird)"
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,7 @@ class Paragraph:
     senses: dict[str, str]
 
 
-def mini_wiki(num_paragraphs, seed=0):
+def mini_wiki(num_paragraphs: int, seed: int = 0) -> list[Paragraph]:
     """Write a list of `Paragraph`s; the same seed gives the same text."""
     rng = random.Random(f"mini-wiki {seed}")
     topics = list(grammar()["topics"])
@@ -35,21 +37,22 @@ def mini_wiki(num_paragraphs, seed=0):
             for _ in range(num_paragraphs)]
 
 
-def to_text(paragraphs):
+def to_text(paragraphs: Iterable[Paragraph]) -> str:
     """WikiText's format: a paragraph a line, " . " between sentences."""
     return "".join(" . ".join(map(" ".join, paragraph.sentences)) + " .\n"
                    for paragraph in paragraphs)
 
 
-def homographs():
+def homographs() -> dict[str, tuple[str, ...]]:
     """The words with two senses: {"crane": ("bird", "machine"), …}."""
-    senses = {}
-    for match in filter(None, map(HOMOGRAPH.fullmatch, grammar()["topics"])):
+    senses: dict[str, tuple[str, ...]] = {}
+    for match in filter(None, map(_HOMOGRAPH.fullmatch, grammar()["topics"])):
         senses[match[1]] = senses.get(match[1], ()) + (match[2],)
     return senses
 
 
-def sense_sentences(word, num, seed=0):
+def sense_sentences(word: str, num: int, seed: int = 0
+                    ) -> list[tuple[list[str], str]]:
     """Sentences that hold a homograph once, `num` for each of its senses.
 
     They come from paragraphs of their own, drawn apart from `mini_wiki`.
@@ -66,7 +69,7 @@ def sense_sentences(word, num, seed=0):
     rng = random.Random(f"senses of {word} {seed}")
     found = []
     for sense in homographs()[word]:
-        sentences = []
+        sentences: list[list[str]] = []
         while len(sentences) < num:
             paragraph = _paragraph(f"{word} ({sense})", rng)
             sentences += [s for s in paragraph.sentences if s.count(word) == 1]
@@ -75,12 +78,12 @@ def sense_sentences(word, num, seed=0):
 
 
 @functools.cache
-def grammar():
+def grammar() -> dict[str, Any]:
     """The tables of wiki.toml."""
     return read_grammar("wiki.toml")
 
 
-def _paragraph(topic, rng):
+def _paragraph(topic: str, rng: random.Random) -> Paragraph:
     rules = grammar()["topics"][topic]
     slots = grammar()["slots"] | rules
     he = rng.choice(list(grammar()["people"]))
@@ -88,26 +91,27 @@ def _paragraph(topic, rng):
              **grammar()["pronouns"][he]}
     sentences = [articles(fill(template, slots, drawn, rng).split())
                  for template in _templates(rules, rng)]
-    return Paragraph(topic, sentences, dict(HOMOGRAPH.findall(topic)))
+    return Paragraph(topic, sentences, dict(_HOMOGRAPH.findall(topic)))
 
 
-def _templates(rules, rng):
+def _templates(rules: dict[str, Any], rng: random.Random) -> list[str]:
     """An opening and three to six more; pronouns after their person."""
     chosen = [rng.choice(rules["first"])]
     left = list(rules["then"])
     for _ in range(rng.randint(3, 6)):
         template = rng.choice(left)
-        if (PRONOUN.search(template)
-                and not INTRODUCES.search(" ".join(chosen))):
-            template = rng.choice([t for t in left if INTRODUCES.search(t)])
+        if (_PRONOUN.search(template)
+                and not _INTRODUCES.search(" ".join(chosen))):
+            template = rng.choice([t for t in left if _INTRODUCES.search(t)])
         left.remove(template)
         chosen.append(template)
     return chosen
 
 
-def fill(text, slots, drawn, rng):
+def fill(text: str, slots: dict[str, str], drawn: dict[str, str],
+         rng: random.Random) -> str:
     """Replace the braces, inner ones first; `drawn` remembers the slots."""
-    def value(match):
+    def value(match: re.Match[str]) -> str:
         name = match[1]
         if "|" in name:
             return rng.choice(name.split("|"))
@@ -122,13 +126,13 @@ def fill(text, slots, drawn, rng):
     return text
 
 
-def draw(values, rng):
+def draw(values: str, rng: random.Random) -> str:
     """One of "a|b|c", earlier ones more often: weights 1/4, 1/5, 1/6 …"""
-    values = values.split("|")
-    return rng.choices(values, [1 / (i + 4) for i in range(len(values))])[0]
+    words = values.split("|")
+    return rng.choices(words, [1 / (i + 4) for i in range(len(words))])[0]
 
 
-def articles(tokens):
+def articles(tokens: list[str]) -> list[str]:
     """The tokens with "an" before a vowel and "a" elsewhere."""
     return [token if token not in ("a", "an") else
             "an" if after[0] in "aeiou" else "a"
