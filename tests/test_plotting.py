@@ -183,8 +183,12 @@ def run_cell(client, code):
     sent = []
 
     def keep(message):
-        if message["msg_type"] not in ("status", "execute_input"):
-            sent.append((message["msg_type"], message["content"]))
+        kind, content = message["msg_type"], message["content"]
+        if kind == "stream" and sent and sent[-1][0] == kind:
+            # The kernel sends what is there, which may be half a line
+            sent[-1][1]["text"] += content["text"]
+        elif kind not in ("status", "execute_input"):
+            sent.append((kind, content))
 
     client.execute_interactive(code, output_hook=keep, timeout=60)
     return sent
