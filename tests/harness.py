@@ -220,8 +220,11 @@ def attention_weights(bert, batch):
     attention = bert.net.encoder.blks[0].attention
     attention.keep_weights = True
     bert.net(*inputs)
+    weights = to_numpy(attention.attention_weights)
     attention.keep_weights = False
-    return to_numpy(attention.attention_weights)
+    bert.net(*inputs)
+    assert attention.attention_weights is None  # not those of another call
+    return weights
 
 
 SNLI_HEAD = "gold_label\tsentence1_binary_parse\tsentence2_binary_parse\tmore"

@@ -78,6 +78,7 @@ class MultiHeadAttention(nn.HybridBlock):
                 weights, (-6, -1, self.num_heads, -2, -2))
         else:  # the same vectors, faster, and no weights
             out = fused_attention(F, Q, K, V, lens, self.scale, self.dropout)
+            self.attention_weights = None
         out = F.npx.reshape(out, (-6, -1, self.num_heads, -2, -2))
         out = F.np.transpose(out, (0, 2, 1, 3))
         return self.W_o(F.npx.reshape(out, (-2, -2, -5)))
