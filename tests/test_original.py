@@ -386,6 +386,8 @@ def test_fine_tuning_learns(backend):
     net = make_original(backend, "BertForSequenceClassification", config)
     net.fit(batches, 40, 3e-3)
     guess, truth = net.predict_classes(batches)
+    tensors = list(map(net.d2l.to_tensors, batches))
+    assert net.predict_classes(tensors)[0].tolist() == guess.tolist()
     assert len(truth) == 48 and (guess == truth).mean() > 0.95
 
 

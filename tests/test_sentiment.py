@@ -4,11 +4,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from harness import each_backend, to_numpy
 
+from d2lbert.backends import load_backend
+from d2lbert.data.loaders import Loaders
 from d2lbert.data.mini.sentiment import mini_sentiment
+from d2lbert.data.pairs import PairBatches
 from d2lbert.data.sentiment import (
-    SentimentBatches,
-    load_data_sst2,
+    SentimentDataset,
     read_sst2,
     sentiment_folder,
 )
@@ -99,8 +102,9 @@ def test_mini_sentiment_is_written_once_and_unknown_names_are_told(tmp_path):
 
 def batches(num=300, size=30, tokenizer=None, max_length=64, **kwargs):
     sentences, labels = zip(*mini_sentiment(num))
-    return SentimentBatches(sentences, labels, tokenizer or WordTokenizer(),
-                            size, max_length, **kwargs)
+    return PairBatches(
+        SentimentDataset(sentences, labels, tokenizer or WordTokenizer(),
+                         max_length), size, **kwargs)
 
 
 def everything(batches):
@@ -162,7 +166,7 @@ def test_long_sentences_are_cut_and_nonsense_is_an_error():
         batches(size=0)
     for sentences, labels in (([], []), (["fine"], [1, 0])):
         with pytest.raises(ValueError, match="not a set of examples"):
-            SentimentBatches(sentences, labels, WordTokenizer(), 4)
+            SentimentDataset(sentences, labels, WordTokenizer())
 
 
 @pytest.mark.usefixtures("empty_cache")
@@ -171,8 +175,8 @@ def test_the_bundled_set_with_a_real_tokenizer():
     from d2lbert.original.tokenizer import BertTokenizer
     sentences, _ = read_sst2(Path(sentiment_folder(), "train.tsv"))
     tokenizer = BertTokenizer.train(sentences, 800)
-    train, dev, test = load_data_sst2(
-        32, tokenizer, as_tensors=lambda batch: list(batch.items()))
+    train, dev, test = Loaders(
+        lambda batch: list(batch.items())).load_data_sst2(32, tokenizer)
     assert [len(part) for part in (train, dev, test)] == [28, 5, 5]
     batch = dict(next(iter(train)))
     assert (batch["input_ids"][:, 0] == tokenizer.id("[CLS]")).all()
@@ -184,10 +188,26 @@ def test_the_bundled_set_with_a_real_tokenizer():
 def test_glue_s_test_file_is_passed_over(tmp_path):
     for split in ("train", "dev"):
         write(tmp_path / f"{split}.tsv", "a fine day \t1", "dull\t0")
-    load = [8, WordTokenizer(), tmp_path]
-    train, dev, test = load_data_sst2(*load)
+    def load():
+        return Loaders(dict).load_data_sst2(8, WordTokenizer(), tmp_path)
+
+    train, dev, test = load()
     assert len(train) == len(dev) == 1 and test is None
     write(tmp_path / "test.tsv", "0\tfine", head="index\tsentence")
-    assert load_data_sst2(*load)[2] is None
+    assert load()[2] is None
     write(tmp_path / "test.tsv", "fine\t1")
-    assert len(load_data_sst2(*load)[2]) == 1
+    assert len(load()[2]) == 1
+
+
+@each_backend()
+def test_batches_are_tensors_of_the_backend(backend, tmp_path):
+    for split in ("train", "dev"):
+        write(tmp_path / f"{split}.tsv", "a fine day \t1", "dull\t0")
+    d2l = load_backend(backend)
+    train, dev, _ = d2l.load_data_sst2(2, WordTokenizer(), tmp_path)
+    tensor = type(d2l.to_tensors((np.zeros(1, np.int32),))[0])
+    (batch,) = dev
+    assert {type(x) for x in batch.values()} == {tensor}
+    again = d2l.to_tensors(batch)  # tensors stay as they are
+    assert {name: to_numpy(x).tolist() for name, x in again.items()} == {
+        name: to_numpy(x).tolist() for name, x in batch.items()}

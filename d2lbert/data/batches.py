@@ -7,11 +7,13 @@ backends: the same seed gives each of them the same bytes in the same order.
 """
 
 import os
+from collections.abc import Callable, Iterable, Iterator
 from itertools import chain, islice, repeat
+from typing import Any
 
 import numpy as np
 
-from d2lbert.data.corpora import load_corpus
+from d2lbert.data.corpora import Corpus, Paragraphs
 from d2lbert.data.pretraining import (
     MASK_RATE,
     RESERVED_TOKENS,
@@ -26,6 +28,8 @@ from d2lbert.data.vocab import Vocab
 
 MIN_FREQ = 5  # d2l 15.9.2: rarer words become <unk>
 POOL = 64     # batches that are sorted by length together
+Batch = tuple[np.ndarray, ...]
+AsTensors = Callable[[Any], Any]  # NumPy arrays into those of a backend
 
 
 class Batches:
@@ -45,23 +49,25 @@ class Batches:
         ValueError: for a batch_size below 1.
     """
 
-    def __init__(self, num_examples, batch_size, seed=0, is_train=True):
+    def __init__(self, num_examples: int, batch_size: int, seed: int = 0,
+                 is_train: bool = True) -> None:
         if batch_size < 1:
             raise ValueError(f"batch_size is {batch_size}, not 1 or more")
         self.num_examples, self.batch_size = num_examples, batch_size
         self.seed, self.epoch, self.is_train = seed, 0, is_train
 
-    def __len__(self):
+    def __len__(self) -> int:
         whole, rest = divmod(self.num_examples, self.batch_size)
         return whole + (rest > 0 and (whole == 0 or not self.is_train))
 
-    def _new_epoch(self):
+    def _new_epoch(self) -> np.random.Generator:
         """The random numbers of the next epoch."""
         rng = np.random.default_rng([self.seed, self.epoch])
         self.epoch += self.is_train
         return rng
 
-    def _order(self, lengths, rng):
+    def _order(self, lengths: np.ndarray, rng: np.random.Generator
+               ) -> list[np.ndarray]:
         """The rows of each batch of an epoch, a list of index arrays."""
         return bucketed(lengths, self.batch_size, rng)[:len(self)]
 
@@ -84,8 +90,9 @@ class PretrainingBatches(Batches):
             two sentences.
     """
 
-    def __init__(self, paragraphs, vocab, batch_size, max_len, seed=0,
-                 is_train=True, as_tensors=tuple):
+    def __init__(self, paragraphs: Paragraphs, vocab: Vocab, batch_size: int,
+                 max_len: int, seed: int = 0, is_train: bool = True,
+                 as_tensors: AsTensors = tuple) -> None:
         self.sentences = s = index_sentences(paragraphs, vocab)
         super().__init__(len(s.start) - len(np.unique(s.first)), batch_size,
                          seed, is_train)
@@ -93,22 +100,23 @@ class PretrainingBatches(Batches):
         self.words, self.vocab = ordinary_words(vocab), vocab
         self.max_len, self.as_tensors = max_len, as_tensors
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[Any]:
         """An epoch of batches, padded to max_len."""
         return map(self.as_tensors, self._epoch())
 
-    def trimmed(self):
+    def trimmed(self) -> Iterator[Any]:
         """An epoch of the same batches without the padding none needs."""
         return map(self.as_tensors, map(trim, self._epoch()))
 
-    def _epoch(self):
+    def _epoch(self) -> Iterator[Batch]:
         rng, length = self._new_epoch(), self.sentences.length
-        pairs = a, b, _ = next_sentence_pairs(self.sentences, rng)
-        lengths = sum(truncate_pairs(length[a], length[b], self.max_len))
+        a, b, is_next = next_sentence_pairs(self.sentences, rng)
+        lengths = np.add(*truncate_pairs(length[a], length[b], self.max_len))
         for rows in self._order(lengths, rng):
-            yield self._batch(*(column[rows] for column in pairs), rng)
+            yield self._batch(a[rows], b[rows], is_next[rows], rng)
 
-    def _batch(self, a, b, is_next, rng):
+    def _batch(self, a: np.ndarray, b: np.ndarray, is_next: np.ndarray,
+               rng: np.random.Generator) -> Batch:
         tokens, segments, valid_lens = join_pairs(
             self.sentences, a, b, self.max_len, self.vocab)
         tokens, positions, weights, labels = mask_tokens(
@@ -117,7 +125,8 @@ class PretrainingBatches(Batches):
                 is_next.astype(np.int32))
 
 
-def bucketed(lengths, batch_size, rng):
+def bucketed(lengths: np.ndarray, batch_size: int, rng: np.random.Generator
+             ) -> list[np.ndarray]:
     """Shuffle examples into batches of similar length.
 
     The examples are shuffled and those that do not fill a batch are put
@@ -138,7 +147,7 @@ def bucketed(lengths, batch_size, rng):
     return [*batches, *([rest] if len(rest) else [])]
 
 
-def trim(batch):
+def trim(batch: tuple[np.ndarray, ...]) -> tuple[np.ndarray, ...]:
     """Drop the columns of a NumPy batch that no example needs.
 
     The number of columns is rounded up to a quarter, half, three quarters or
@@ -154,7 +163,7 @@ def trim(batch):
             nsp_y)
 
 
-def take(train_iter, num_steps):
+def take(train_iter: Iterable[Any], num_steps: int) -> Iterator[Any]:
     """The first num_steps batches, epoch after epoch.
 
     Batches come trimmed where the iterator can do that.
@@ -168,7 +177,7 @@ def take(train_iter, num_steps):
     return islice(batches, num_steps)
 
 
-def _not_empty(batches):
+def _not_empty(batches: Iterable[Any]) -> Iterator[Any]:
     batch = None
     for batch in batches:
         yield batch
@@ -176,49 +185,12 @@ def _not_empty(batches):
         raise ValueError("the training iterator gives no batch")
 
 
-def corpus_vocab(corpus):
+def corpus_vocab(corpus: Corpus) -> Vocab:
     """The vocabulary of a corpus: words seen five times, reserved tokens."""
     sentences = [s for paragraph in corpus.train for s in paragraph]
     return Vocab(sentences, MIN_FREQ, RESERVED_TOKENS)
 
 
-def wiki_loaders(to_tensors):
-    """Make a backend's `load_data_wiki` and `load_held_out_wiki`.
-
-    Args:
-        to_tensors: turns a NumPy 7-tuple into the backend's tensors.
-    """
-    def load_data_wiki(batch_size, max_len, corpus="wikitext-2", seed=0):
-        """Load a corpus for pretraining (d2l 15.9.3).
-
-        Args:
-            corpus: 'wikitext-2', 'mini-wiki' (bundled) or a path to a text
-                with a paragraph a line (`load_corpus`).
-            seed: fixes pairs, masks and order, epoch by epoch.
-
-        Returns:
-            train_iter, an iterable of 7-tuples of tensors (see
-            `d2lbert.data.batches`), and the vocabulary.
-        """
-        corpus = load_corpus(corpus)
-        vocab = corpus_vocab(corpus)
-        return PretrainingBatches(
-            corpus.train, vocab, batch_size, max_len, seed,
-            as_tensors=to_tensors), vocab
-
-    def load_held_out_wiki(batch_size, max_len, corpus="wikitext-2", seed=0):
-        """The held-out paragraphs of a corpus, the same epoch each time.
-
-        Numbered with the vocabulary of `load_data_wiki`.
-        """
-        corpus = load_corpus(corpus)
-        return PretrainingBatches(
-            corpus.held_out, corpus_vocab(corpus), batch_size, max_len, seed,
-            is_train=False, as_tensors=to_tensors)
-
-    return load_data_wiki, load_held_out_wiki
-
-
-def get_dataloader_workers():
+def get_dataloader_workers() -> int:
     """How many processes d2l's programs read data with: all cores but one."""
     return max(1, (os.cpu_count() or 1) - 1)

@@ -3,23 +3,40 @@
 N is a number of pairs, B of those in a batch, L a length in tokens.
 """
 
+from collections.abc import Iterator, Sequence
 from functools import cached_property
+from typing import Any, Protocol
 
 import numpy as np
 
-from d2lbert.data.batches import Batches
+from d2lbert.data.batches import AsTensors, Batches
 from d2lbert.data.pretraining import (
     RESERVED_TOKENS,
     Texts,
     join_pairs,
     truncate_pairs,
 )
-from d2lbert.data.snli import SPLITS, nli_folder, read_snli
 from d2lbert.data.vocab import Vocab, tokenize
 
 MIN_FREQ = 5  # d2l 16.4.2: rarer words become <unk>
 STEP = 8      # lengths of batches are multiples of it
 CHUNK = 4096  # pairs turned into padded arrays at a time
+
+# Chapters show these classes by themselves: what a chapter does not import
+# stands in quotes in their annotations.
+
+
+class Dataset(Protocol):
+    """What batches are drawn from."""
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """(N,) in tokens."""
+
+    def batch(self, rows: np.ndarray) -> Any:
+        """A batch of tensors from some examples."""
+
+    def __len__(self) -> int: ...
 
 
 class SNLIBERTDataset:
@@ -32,6 +49,7 @@ class SNLIBERTDataset:
         dataset: premises, hypotheses, labels, as `read_snli` gives them.
         max_len: the length to which pairs are cut or padded.
         vocab: by default the words that are seen five times in `dataset`.
+        as_tensors: turns a tuple of NumPy arrays into a backend's tensors.
 
     Attributes:
         all_token_ids, all_segments: (N, max_len); valid_lens, labels: (N,).
@@ -41,9 +59,9 @@ class SNLIBERTDataset:
             each sentence.
     """
 
-    as_tensors = tuple  # what a backend makes of a tuple of NumPy arrays
-
-    def __init__(self, dataset, max_len, vocab=None):
+    def __init__(self, dataset: tuple[list, ...], max_len: int,
+                 vocab: "Vocab | None" = None,
+                 as_tensors: "AsTensors" = tuple) -> None:
         premises, hypotheses = (
             tokenize([sentence.lower() for sentence in sentences])
             for sentences in dataset[:2])
@@ -54,18 +72,19 @@ class SNLIBERTDataset:
         if vocab is None:
             vocab = Vocab(premises + hypotheses, MIN_FREQ, RESERVED_TOKENS)
         self.vocab, self.max_len = vocab, max_len
+        self.as_tensors = as_tensors
         self.texts = Texts.of([vocab[s] for s in premises + hypotheses])
-        lengths = self.texts.length.reshape(2, -1)
-        self.lengths = sum(truncate_pairs(*lengths, max_len)) + 3
+        len_a, len_b = self.texts.length.reshape(2, -1)
+        self.lengths = np.add(*truncate_pairs(len_a, len_b, max_len)) + 3
         self.targets = np.array(dataset[2], np.int32)
         print(f"read {len(self)} examples")
 
-    def inputs(self, rows):
+    def inputs(self, rows: np.ndarray) -> tuple[np.ndarray, ...]:
         """tokens, segments (B, max_len) and valid_lens (B,) of some pairs."""
         return join_pairs(self.texts, rows, rows + len(self), self.max_len,
                           self.vocab)
 
-    def batch(self, rows):
+    def batch(self, rows: np.ndarray) -> "tuple[tuple[Any, ...], Any]":
         """(tokens, segments, valid_lens), labels without needless padding.
 
         L is the longest pair's length, rounded up to a multiple of eight so
@@ -78,7 +97,7 @@ class SNLIBERTDataset:
         return tuple(X), y
 
     @cached_property
-    def _padded(self):
+    def _padded(self) -> "tuple[Any, ...]":
         rows = np.arange(len(self))
         parts = [self.inputs(rows[start:start + CHUNK])
                  for start in range(0, len(rows), CHUNK)]
@@ -90,29 +109,30 @@ class SNLIBERTDataset:
     valid_lens = property(lambda self: self._padded[2])
     labels = property(lambda self: self._padded[3])
 
-    def __getitem__(self, idx):
+    def __getitem__(self, idx: "Any") -> "tuple[tuple[Any, ...], Any]":
         tokens, segments, valid_lens, labels = self._padded
         return (tokens[idx], segments[idx], valid_lens[idx]), labels[idx]
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.targets)
 
 
 class PairBatches(Batches):
-    """The batches of a data set of pairs, of similar length, trimmed.
+    """The batches of a data set, of similar length, trimmed.
 
     Iterating again gives a new epoch: the same pairs in another order.
 
     Args:
-        dataset: a `SNLIBERTDataset` or a `SNLIDataset`.
+        dataset: a `SNLIBERTDataset`, `SNLIDataset` or `SentimentDataset`.
         batch_size, seed, is_train: as in `Batches`.
     """
 
-    def __init__(self, dataset, batch_size, seed=0, is_train=True):
+    def __init__(self, dataset: "Dataset", batch_size: int, seed: int = 0,
+                 is_train: bool = True) -> None:
         super().__init__(len(dataset), batch_size, seed, is_train)
         self.dataset = dataset
 
-    def __iter__(self):
+    def __iter__(self) -> "Iterator[Any]":
         # Pairs that are padded alike stay shuffled: length may tell the label
         widths = -(-self.dataset.lengths // STEP)
         order = self._order(widths, self._new_epoch())
@@ -122,23 +142,28 @@ class PairBatches(Batches):
 class SNLIDataset:
     """Premises and hypotheses apart, cut or padded to num_steps (d2l 16.4.2).
 
+    Args:
+        dataset: premises, hypotheses, labels, as `read_snli` gives them.
+        vocab: by default the words that are seen five times in `dataset`.
+        as_tensors: turns a tuple of NumPy arrays into a backend's tensors.
+
     Attributes:
         premises, hypotheses: (N, num_steps) token ids; labels: (N,).
     """
 
-    as_tensors = tuple
-
-    def __init__(self, dataset, num_steps, vocab=None):
+    def __init__(self, dataset: tuple[list, ...], num_steps: int,
+                 vocab: Vocab | None = None,
+                 as_tensors: AsTensors = tuple) -> None:
         self.num_steps = num_steps
         premises, hypotheses = map(tokenize, dataset[:2])
         self.vocab = vocab if vocab is not None else Vocab(
             premises + hypotheses, MIN_FREQ, ["<pad>"])
-        self.premises, self.hypotheses, self.labels = self.as_tensors((
+        self.premises, self.hypotheses, self.labels = as_tensors((
             self._pad(premises), self._pad(hypotheses),
             np.array(dataset[2], np.int32)))
         print(f"read {len(self)} examples")
 
-    def _pad(self, sentences):
+    def _pad(self, sentences: list[list[str]]) -> np.ndarray:
         ids = np.full((len(sentences), self.num_steps), self.vocab["<pad>"],
                       np.int32)
         for row, words in zip(ids, sentences):
@@ -147,66 +172,24 @@ class SNLIDataset:
         return ids
 
     @property
-    def lengths(self):
+    def lengths(self) -> np.ndarray:
         """(N,) all the same: what `PairBatches` sorts by."""
         return np.full(len(self), self.num_steps)
 
-    def batch(self, rows):
+    def batch(self, rows: np.ndarray) -> tuple[tuple[Any, Any], Any]:
         """(premises, hypotheses), labels of some pairs."""
         return self[rows]
 
-    def __getitem__(self, idx):
+    def __getitem__(self, idx: Any) -> tuple[tuple[Any, Any], Any]:
         return (self.premises[idx], self.hypotheses[idx]), self.labels[idx]
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.premises)
 
 
-def snli_loaders(snli_dataset, snli_bert_dataset):
-    """Make a backend's `load_data_snli` and `load_data_snli_bert`.
-
-    Args:
-        snli_dataset, snli_bert_dataset: the backend's `SNLIDataset` and
-            `SNLIBERTDataset`.
-    """
-    def load_data_snli(batch_size, num_steps=50, corpus="snli", seed=0):
-        """Load pairs as two sentences each (d2l 16.4.2).
-
-        Args:
-            corpus: as in `nli_folder`.
-
-        Returns:
-            train_iter, test_iter, the batches ((premises, hypotheses),
-            labels), and the vocabulary of the training pairs.
-        """
-        folder = nli_folder(corpus)
-        train = snli_dataset(read_snli(folder, True), num_steps)
-        test = snli_dataset(read_snli(folder, False), num_steps, train.vocab)
-        return (PairBatches(train, batch_size, seed),
-                PairBatches(test, batch_size, is_train=False), train.vocab)
-
-    def load_data_snli_bert(batch_size, max_len, vocab, corpus="snli",
-                            seed=0):
-        """Load pairs as BERT's inputs, numbered with its vocabulary.
-
-        Args:
-            corpus: as in `nli_folder`.
-
-        Returns:
-            train_iter, dev_iter, test_iter: the batches ((tokens, segments,
-            valid_lens), labels) of a `PairBatches` each.
-        """
-        folder = nli_folder(corpus)
-        return tuple(
-            PairBatches(snli_bert_dataset(read_snli(folder, split=split),
-                                          max_len, vocab),
-                        batch_size, seed, is_train=split == "train")
-            for split in SPLITS)
-
-    return load_data_snli, load_data_snli_bert
-
-
-def pairs_to_inputs(pairs, max_len, vocab):
+def pairs_to_inputs(
+        pairs: Sequence[tuple[str | list[str], str | list[str]]],
+        max_len: int, vocab: Vocab) -> tuple[np.ndarray, ...]:
     """Model inputs for pairs of sentences that somebody typed.
 
     Args:

@@ -4,16 +4,25 @@ N is a number of examples, L = max_len, P the number of prediction slots of
 an example, S the number of sentences of a corpus, T its number of tokens.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
+from typing import Self
 
 import numpy as np
+
+from d2lbert.data.vocab import Vocab
 
 RESERVED_TOKENS = ("<pad>", "<mask>", "<cls>", "<sep>")
 MASK_RATE = 0.15  # BERT paper, 3.1
 
+# Chapters show some of these functions by themselves: what a chapter does not
+# import stands in quotes in their annotations.
 
-def get_tokens_and_segments(tokens_a, tokens_b=None):
+
+def get_tokens_and_segments(tokens_a: list[str],
+                            tokens_b: list[str] | None = None
+                            ) -> tuple[list[str], list[int]]:
     """Join one or two sentences into BERT's input sequence (d2l 15.8.2).
 
     Returns:
@@ -29,7 +38,8 @@ def get_tokens_and_segments(tokens_a, tokens_b=None):
     return tokens, segments
 
 
-def pad_inputs(pairs, vocab):
+def pad_inputs(pairs: Sequence[tuple[list[str], list[str] | None]],
+               vocab: Vocab) -> tuple[np.ndarray, ...]:
     """Model inputs for sentences or pairs of sentences, as given.
 
     Args:
@@ -71,7 +81,7 @@ class Texts:
     length: np.ndarray
 
     @classmethod
-    def of(cls, ids, **columns):
+    def of(cls, ids: Sequence[Sequence[int]], **columns: np.ndarray) -> Self:
         """Texts of a list of lists of token ids."""
         length = np.array([len(sentence) for sentence in ids], int)
         tokens = np.fromiter(chain.from_iterable(ids), np.int32, length.sum())
@@ -92,7 +102,8 @@ class Sentences(Texts):
     text: np.ndarray
 
 
-def index_sentences(paragraphs, vocab):
+def index_sentences(paragraphs: list[list[list[str]]], vocab: Vocab
+                    ) -> Sentences:
     """Turn paragraphs (lists of lists of tokens) into `Sentences`.
 
     Empty sentences are passed over, and paragraphs with fewer than two.
@@ -109,14 +120,15 @@ def index_sentences(paragraphs, vocab):
             "sentences; next-sentence pairs need at least two of them")
     ids = [vocab[sentence] for p in paragraphs for sentence in p]
     size = np.array([len(p) for p in paragraphs])
-    seen = {}
+    seen: dict[tuple[int, ...], int] = {}
     text = [seen.setdefault(tuple(s), len(seen)) for s in ids]
     return Sentences.of(
         ids, first=np.repeat(np.cumsum(size) - size, size),
         size=np.repeat(size, size), text=np.array(text))
 
 
-def next_sentence_pairs(sentences, rng):
+def next_sentence_pairs(sentences: "Sentences", rng: np.random.Generator
+                        ) -> tuple[np.ndarray, ...]:
     """Pair each sentence with its successor or, half the time, with another.
 
     The other sentence comes from another paragraph and differs in its words
@@ -139,7 +151,8 @@ def next_sentence_pairs(sentences, rng):
     return a, b, is_next
 
 
-def _elsewhere(sentences, a, rng, tries=100):
+def _elsewhere(sentences: "Sentences", a: np.ndarray, rng: np.random.Generator,
+               tries: int = 100) -> np.ndarray:
     text, b = sentences.text, np.empty_like(a)
     todo = np.arange(len(a))
     for _ in range(tries):
@@ -158,7 +171,8 @@ def _elsewhere(sentences, a, rng, tries=100):
         f"sentence was found for {len(todo)} of {len(a)} after {tries} draws")
 
 
-def truncate_pairs(len_a, len_b, max_len):
+def truncate_pairs(len_a: np.ndarray | int, len_b: np.ndarray | int,
+                   max_len: int) -> tuple[np.ndarray, np.ndarray]:
     """Cut pairs to max_len - 3 tokens, leaving room for `<cls>`, 2 `<sep>`.
 
     The longer sentence loses its last token until the pair fits, the second
@@ -181,7 +195,8 @@ def truncate_pairs(len_a, len_b, max_len):
     return cut_a, np.minimum(len_b, budget - cut_a)
 
 
-def join_pairs(sentences, a, b, max_len, vocab):
+def join_pairs(sentences: "Texts", a: np.ndarray, b: np.ndarray, max_len: int,
+               vocab: "Vocab") -> tuple[np.ndarray, ...]:
     """`get_tokens_and_segments` for many pairs at once, padded to max_len.
 
     Args:
@@ -208,7 +223,7 @@ def join_pairs(sentences, a, b, max_len, vocab):
     return tokens, in_b.astype(np.int32), (end_b[:, 0] + 1).astype(np.int32)
 
 
-def ordinary_words(vocab):
+def ordinary_words(vocab: "Vocab") -> np.ndarray:
     """The ids of all tokens that are words, not special tokens.
 
     Raises:
@@ -221,7 +236,9 @@ def ordinary_words(vocab):
     return np.array(words)
 
 
-def mask_tokens(tokens, valid_lens, vocab, words, rng):
+def mask_tokens(tokens: np.ndarray, valid_lens: np.ndarray, vocab: "Vocab",
+                words: np.ndarray, rng: np.random.Generator
+                ) -> tuple[np.ndarray, ...]:
     """Choose 15 % of the tokens of each example and hide most of them.
 
     Of the chosen words 80 % become `<mask>`, 10 % a random word, 10 % stay
@@ -247,7 +264,9 @@ def mask_tokens(tokens, valid_lens, vocab, words, rng):
             labels.astype(np.int32))
 
 
-def _choose_positions(tokens, valid_lens, vocab, rng):
+def _choose_positions(tokens: np.ndarray, valid_lens: np.ndarray,
+                      vocab: "Vocab", rng: np.random.Generator
+                      ) -> tuple[np.ndarray, ...]:
     num_slots = max(1, round(MASK_RATE * tokens.shape[1]))
     wanted = np.maximum(1, np.round(MASK_RATE * valid_lens)).astype(int)
     lottery = rng.random(tokens.shape)

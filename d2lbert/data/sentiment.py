@@ -6,23 +6,26 @@ Labels are those of SST-2 (Socher et al., 2013; GLUE, Wang et al., 2019):
 
 import csv
 import io
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from d2lbert.data.batches import AsTensors
 from d2lbert.data.corpora import read_text
 from d2lbert.data.mini.bundled import bundled_folder
-from d2lbert.data.mini.sentiment import HEADER, SIZES, write_mini_sentiment
-from d2lbert.data.pairs import PairBatches
+from d2lbert.data.mini.sentiment import HEADER, write_mini_sentiment
 
 STEP = 16  # to which lengths are rounded up
 INPUTS = ("input_ids", "attention_mask", "token_type_ids")
-SOURCES = ("wiki.py", "wiki.toml", "sentiment.py", "sentiment.toml")
-UNLABELLED = (" (the test.tsv that GLUE gives away has no labels: measure on "
-              "dev.tsv)")
+Tokenizer = Callable[..., dict[str, np.ndarray]]  # a BertTokenizer
+_SOURCES = ("wiki.py", "wiki.toml", "sentiment.py", "sentiment.toml")
+_UNLABELLED = (" (the test.tsv that GLUE gives away has no labels: measure on "
+               "dev.tsv)")
 
 
-def sentiment_folder(corpus="mini-sentiment"):
+def sentiment_folder(corpus: str | Path = "mini-sentiment") -> Path:
     """The folder, a `Path`, with train.tsv, dev.tsv and perhaps test.tsv.
 
     Args:
@@ -34,7 +37,7 @@ def sentiment_folder(corpus="mini-sentiment"):
         FileNotFoundError: if train.tsv or dev.tsv is not in the folder.
     """
     if corpus == "mini-sentiment":
-        return bundled_folder(corpus, SOURCES, write_mini_sentiment)
+        return bundled_folder(corpus, _SOURCES, write_mini_sentiment)
     folder = Path(corpus).expanduser()
     if not folder.is_dir():
         raise ValueError(
@@ -48,7 +51,7 @@ def sentiment_folder(corpus="mini-sentiment"):
     return folder
 
 
-def read_sst2(path):
+def read_sst2(path: str | Path) -> tuple[list[str], list[int]]:
     """Read sentences and labels from a file in SST-2's format.
 
     That is TSV with the header `sentence<TAB>label`, where quotes are
@@ -68,16 +71,17 @@ def read_sst2(path):
     if header != HEADER:
         raise ValueError(
             f"line 1 of {path} is {chr(9).join(header)!r}, not the header "
-            f"'sentence<TAB>label'{UNLABELLED}")
+            f"'sentence<TAB>label'{_UNLABELLED}")
     pairs = [_example(columns, number, path)
              for number, columns in enumerate(rows, 2)]
     if not pairs:
         raise ValueError(f"{path} has a header and no sentences: write a "
                          "sentence, a tab and its label on each line")
-    return tuple(map(list, zip(*pairs)))
+    sentences, labels = zip(*pairs)
+    return list(sentences), list(labels)
 
 
-def _lines(path):
+def _lines(path: str | Path) -> list[list[str]]:
     """The columns of each line."""
     text = io.StringIO(read_text(Path(path)), newline="")
     rows = csv.reader(text, delimiter="\t", quoting=csv.QUOTE_NONE)
@@ -88,7 +92,8 @@ def _lines(path):
                          f"({error}): is it a TSV file?") from error
 
 
-def _example(columns, number, path):
+def _example(columns: list[str], number: int, path: str | Path
+             ) -> tuple[str, int]:
     where = f"line {number} of {path} has"
     if len(columns) != 2:
         raise ValueError(f"{where} {len(columns)} columns, not a sentence "
@@ -99,12 +104,21 @@ def _example(columns, number, path):
                          "the line")
     if label not in ("0", "1"):
         raise ValueError(f"{where} the label {label!r}, not 0 or 1"
-                         f"{UNLABELLED}")
+                         f"{_UNLABELLED}")
     return sentence, int(label)
 
 
 class SentimentDataset:
     """Sentences as BERT's inputs, tokenised once.
+
+    A batch is {"input_ids", "attention_mask", "token_type_ids": (B, L),
+    "labels": (B,)}, int32 arrays.
+
+    Args:
+        sentences, labels: as `read_sst2` gives them.
+        tokenizer: a `BertTokenizer`.
+        max_length: longer sentences are cut, in tokens.
+        as_tensors: turns the dict of arrays into a backend's tensors.
 
     Attributes:
         inputs: {name: (N, L)} of input_ids, attention_mask and
@@ -114,8 +128,9 @@ class SentimentDataset:
         ValueError: for no sentences, or another number of labels.
     """
 
-    def __init__(self, sentences, labels, tokenizer, max_length=128,
-                 as_tensors=dict):
+    def __init__(self, sentences: Sequence[str], labels: Sequence[int],
+                 tokenizer: Tokenizer, max_length: int = 128,
+                 as_tensors: AsTensors = dict) -> None:
         if not len(sentences) == len(labels) > 0:
             raise ValueError(f"{len(sentences)} sentences and {len(labels)} "
                              "labels are not a set of examples")
@@ -125,7 +140,7 @@ class SentimentDataset:
         self.labels = np.array(labels, np.int32)
         self.as_tensors = as_tensors
 
-    def batch(self, rows):
+    def batch(self, rows: np.ndarray) -> Any:
         """A dict of some sentences, without needless padding.
 
         L is rounded up to a multiple of 16, or to the longest of all, so that
@@ -135,57 +150,10 @@ class SentimentDataset:
         arrays = {name: self.inputs[name][rows, :length] for name in INPUTS}
         return self.as_tensors(arrays | {"labels": self.labels[rows]})
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.labels)
 
 
-class SentimentBatches(PairBatches):
-    """The batches of labelled sentences, of similar length, trimmed.
-
-    A batch is {"input_ids", "attention_mask", "token_type_ids": (B, L),
-    "labels": (B,)}, int32 arrays. Iterating again gives a new epoch.
-
-    Args:
-        sentences, labels: as `read_sst2` gives them.
-        tokenizer: a `BertTokenizer`.
-        batch_size: sentences a batch. In training a last, smaller batch is
-            left out if there is another.
-        max_length: longer sentences are cut, in tokens.
-        seed: fixes the order of every epoch.
-        is_train: False keeps all sentences, in the same batches each time.
-        as_tensors: turns the dict of arrays into a backend's tensors.
-
-    Raises:
-        ValueError: as `SentimentDataset`, or for a batch_size below 1.
-    """
-
-    def __init__(self, sentences, labels, tokenizer, batch_size,
-                 max_length=128, seed=0, is_train=True, as_tensors=dict):
-        super().__init__(
-            SentimentDataset(sentences, labels, tokenizer, max_length,
-                             as_tensors), batch_size, seed, is_train)
-
-
-def load_data_sst2(batch_size, tokenizer, corpus="mini-sentiment",
-                   max_length=128, seed=0, as_tensors=dict):
-    """Load labelled sentences as BERT's inputs.
-
-    Args:
-        corpus: as in `sentiment_folder`.
-
-    Returns:
-        Training, dev and test batches, a `SentimentBatches` each; None for
-        test if test.tsv is missing or has no labels, as GLUE's.
-    """
-    folder = sentiment_folder(corpus)
-    return tuple(
-        SentimentBatches(*read_sst2(folder / f"{split}.tsv"), tokenizer,
-                         batch_size, max_length, seed, split == "train",
-                         as_tensors)
-        if split != "test" or _is_labelled(folder / "test.tsv") else None
-        for split in SIZES)
-
-
-def _is_labelled(path):
+def is_labelled(path: Path) -> bool:
     """Whether the header of a file names labels; GLUE's test.tsv does not."""
     return path.is_file() and "label" in (_lines(path) or [[]])[0]

@@ -9,11 +9,11 @@ from d2lbert.data.mini.bundled import bundled_folder
 from d2lbert.data.mini.nli import LABELS, write_mini_nli
 
 SPLITS = ("train", "dev", "test")
-MINI_NLI_SOURCES = ("wiki.py", "wiki.toml", "nli.py", "nli.toml")
+_MINI_NLI_SOURCES = ("wiki.py", "wiki.toml", "nli.py", "nli.toml")
 BRACKETS = re.compile(r"[()]")
 
 
-def nli_folder(corpus="snli"):
+def nli_folder(corpus: str | Path = "snli") -> str:
     """The folder with snli_1.0_train.txt, …_dev.txt and …_test.txt.
 
     Args:
@@ -25,7 +25,7 @@ def nli_folder(corpus="snli"):
         DownloadError, ArchiveError: see `d2lbert.data.hub.download_extract`.
     """
     if corpus == "mini-nli":
-        return str(bundled_folder(corpus, MINI_NLI_SOURCES, write_mini_nli))
+        return str(bundled_folder(corpus, _MINI_NLI_SOURCES, write_mini_nli))
     if corpus == "snli":
         try:
             return hub.download_extract("SNLI", "snli_1.0", hub.cache_dir())
@@ -38,7 +38,8 @@ def nli_folder(corpus="snli"):
                      "a folder with files in SNLI's format")
 
 
-def read_snli(data_dir, is_train=True, split=None):
+def read_snli(data_dir: str | Path, is_train: bool = True,
+              split: str | None = None) -> tuple[list, ...]:
     """Read the pairs of a file in SNLI's format (d2l 16.4.1).
 
     Pairs without one of the three labels, such as `-` where annotators did
@@ -74,7 +75,7 @@ def read_snli(data_dir, is_train=True, split=None):
     return tuple(map(list, zip(*pairs))) or ([], [], [])
 
 
-def _columns(line, number, path):
+def _columns(line: str, number: int, path: Path) -> tuple[str, ...]:
     """Label and both sentences, from the binary parses without brackets."""
     columns = line.split("\t")
     if len(columns) < 3:

@@ -5,10 +5,14 @@ such as "t a l l _".
 """
 
 from collections import Counter
+from collections.abc import Iterator
 from itertools import pairwise
 
+# Chapters show these functions by themselves: what a chapter does not import
+# stands in quotes in their annotations.
 
-def get_max_freq_pair(token_freqs):
+
+def get_max_freq_pair(token_freqs: dict[str, int]) -> tuple[str, str]:
     """The pair of neighbouring symbols that occurs most (d2l 15.6.2).
 
     Args:
@@ -18,17 +22,18 @@ def get_max_freq_pair(token_freqs):
     Raises:
         ValueError: if no word has two symbols.
     """
-    pairs = Counter()
+    pairs: Counter[tuple[str, str]] = Counter()
     for token, freq in token_freqs.items():
         for pair in pairwise(token.split()):
             pairs[pair] += freq
     if not pairs:
         raise ValueError("there is no pair left to merge: every one of the "
                          f"{len(token_freqs)} words is a single symbol")
-    return max(pairs, key=pairs.get)
+    return max(pairs, key=lambda pair: pairs[pair])
 
 
-def merge_symbols(max_freq_pair, token_freqs, symbols):
+def merge_symbols(max_freq_pair: tuple[str, str], token_freqs: dict[str, int],
+                  symbols: list[str]) -> dict[str, int]:
     """Make a symbol of a pair wherever it occurs (d2l 15.6.2).
 
     Whole symbols are compared: "a b" is not in "aa b", where replacing text,
@@ -45,7 +50,7 @@ def merge_symbols(max_freq_pair, token_freqs, symbols):
     Raises:
         ValueError: if the pair is in no word.
     """
-    merged = Counter()
+    merged: Counter[str] = Counter()
     for token, freq in token_freqs.items():
         merged[" ".join(_merge(token.split(), max_freq_pair))] += freq
     if merged.keys() == token_freqs.keys():
@@ -55,7 +60,7 @@ def merge_symbols(max_freq_pair, token_freqs, symbols):
     return dict(merged)
 
 
-def _merge(word, pair):
+def _merge(word: list[str], pair: tuple[str, str]) -> list[str]:
     """The symbols of a word after merging a pair, from left to right."""
     merged, i = [], 0
     while i < len(word):
@@ -65,7 +70,7 @@ def _merge(word, pair):
     return merged
 
 
-def segment_BPE(tokens, symbols):
+def segment_BPE(tokens: list[str], symbols: list[str] | set[str]) -> list[str]:
     """Cut words into the longest symbols, from the left (d2l 15.6.2).
 
     Args:
@@ -85,7 +90,7 @@ def segment_BPE(tokens, symbols):
     return [" ".join(_longest_first(token, symbols)) for token in tokens]
 
 
-def _longest_first(token, symbols):
+def _longest_first(token: str, symbols: set[str]) -> "Iterator[str]":
     start = 0
     while start < len(token):
         ends = range(len(token), start, -1)
@@ -94,7 +99,8 @@ def _longest_first(token, symbols):
         start = end or len(token)
 
 
-def greedy_wordpiece(word, vocab, unk="[UNK]", max_chars=100):
+def greedy_wordpiece(word: str, vocab: dict[str, int] | set[str],
+                     unk: str = "[UNK]", max_chars: int = 100) -> list[str]:
     """Cut a word into the longest pieces there are, from the left.
 
     A piece that does not begin the word is written with "##" (BERT paper,

@@ -21,6 +21,7 @@ from d2lbert.jax.data import (
     load_array,
     load_data_snli,
     load_data_snli_bert,
+    load_data_sst2,
     load_data_wiki,
     load_held_out_wiki,
     to_tensors,

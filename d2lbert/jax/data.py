@@ -1,11 +1,13 @@
 """Shared batches as JAX arrays."""
 
+from functools import partialmethod
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from d2lbert.data import pairs
-from d2lbert.data.batches import wiki_loaders
+from d2lbert.data.loaders import Loaders
 
 
 def to_tensors(batch):
@@ -19,21 +21,24 @@ def to_tensors(batch):
     return tuple(map(jnp.asarray, batch))
 
 
-load_data_wiki, load_held_out_wiki = wiki_loaders(to_tensors)
-
-
 class SNLIBERTDataset(pairs.SNLIBERTDataset):
     __doc__ = pairs.SNLIBERTDataset.__doc__
-    as_tensors = staticmethod(to_tensors)
+    __init__ = partialmethod(
+        pairs.SNLIBERTDataset.__init__, as_tensors=to_tensors)
 
 
 class SNLIDataset(pairs.SNLIDataset):
     __doc__ = pairs.SNLIDataset.__doc__
-    as_tensors = staticmethod(to_tensors)
+    __init__ = partialmethod(
+        pairs.SNLIDataset.__init__, as_tensors=to_tensors)
 
 
-load_data_snli, load_data_snli_bert = pairs.snli_loaders(
-    SNLIDataset, SNLIBERTDataset)
+_loaders = Loaders(to_tensors)
+load_data_wiki = _loaders.load_data_wiki
+load_held_out_wiki = _loaders.load_held_out_wiki
+load_data_snli = _loaders.load_data_snli
+load_data_snli_bert = _loaders.load_data_snli_bert
+load_data_sst2 = _loaders.load_data_sst2
 
 
 class load_array:

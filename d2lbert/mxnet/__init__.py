@@ -20,6 +20,7 @@ from d2lbert.mxnet.data import (  # noqa: E402
     SNLIDataset,
     load_data_snli,
     load_data_snli_bert,
+    load_data_sst2,
     load_data_wiki,
     load_held_out_wiki,
     to_tensors,

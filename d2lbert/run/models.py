@@ -110,8 +110,8 @@ class Model:
         return self._learn(
             self.d2l.fit, self.net, batches, num_steps, lr, **recipe)
 
-    def infer(self, batch: dict[str, np.ndarray]) -> Any:
-        """The outputs for a dict of NumPy arrays, as NumPy arrays."""
+    def infer(self, batch: dict[str, Any]) -> Any:
+        """The outputs for a dict of arrays or tensors, as NumPy arrays."""
         return self.d2l.infer(*self.parts, batch)
 
     def predict_classes(self, batches: Iterable[Any]

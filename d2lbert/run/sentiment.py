@@ -6,9 +6,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from d2lbert.backends import BACKENDS
+from d2lbert.backends import BACKENDS, load_backend
 from d2lbert.data.corpora import load_corpus
-from d2lbert.data.sentiment import load_data_sst2, read_sst2, sentiment_folder
+from d2lbert.data.sentiment import read_sst2, sentiment_folder
 from d2lbert.original.config import BertConfig
 from d2lbert.original.find import find_checkpoint
 from d2lbert.original.huggingface import read_config
@@ -83,7 +83,7 @@ def work(backend: str, args: Namespace, folder: Path) -> dict[str, Any]:
     recipe = _recipe_of(args)
     tok, net = _start(backend, args)
     max_length = min(recipe.max_length, net.net.config.max_position_embeddings)
-    splits = load_data_sst2(
+    splits = load_backend(backend).load_data_sst2(
         recipe.batch_size, tok, args.corpus, max_length)
     num_steps = args.steps or recipe.num_epochs * len(splits[0])
     log = net.fit(splits[0], num_steps, recipe.lr)

@@ -19,6 +19,7 @@ from d2lbert.torch.data import (
     SNLIDataset,
     load_data_snli,
     load_data_snli_bert,
+    load_data_sst2,
     load_data_wiki,
     load_held_out_wiki,
     to_tensors,

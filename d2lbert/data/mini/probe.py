@@ -7,11 +7,15 @@ wrong one: whether the nearest of the known vectors has the same sense. A
 static embedding gives the word the same vector everywhere and can only guess.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from d2lbert.data.mini.wiki import sense_sentences
+from d2lbert.data.vocab import Vocab
+
+_Labelled = tuple[list[str], str]  # a sentence and the sense of its word
 
 
 @dataclass(frozen=True)
@@ -27,10 +31,11 @@ class Probe:
     contextual: float
     static: float
     vectors: np.ndarray
-    senses: list
+    senses: list[str]
 
 
-def nearest_sense(known, known_senses, vectors):
+def nearest_sense(known: np.ndarray, known_senses: list[str],
+                  vectors: np.ndarray) -> list[str]:
     """The sense of the known vector that has the highest cosine with each.
 
     Args:
@@ -44,12 +49,13 @@ def nearest_sense(known, known_senses, vectors):
     return [known_senses[i] for i in cosines.argmax(1)]
 
 
-def unit(vectors):
+def unit(vectors: np.ndarray) -> np.ndarray:
     """(N, H) -> (N, H), each row of length 1."""
     return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
 
-def context_probe(encode, embedding, vocab, word="crane", num=200):
+def context_probe(encode: Callable[[list], np.ndarray], embedding: np.ndarray,
+                  vocab: Vocab, word: str = "crane", num: int = 200) -> Probe:
     """Compare contextual and static vectors of a homograph of mini-wiki.
 
     Args:
@@ -67,16 +73,16 @@ def context_probe(encode, embedding, vocab, word="crane", num=200):
                           if tuple(s[0]) not in seen])
     senses = [sense for _, sense in held_out]
 
-    def share(known_vectors, vectors):
+    def share(known_vectors: np.ndarray, vectors: np.ndarray) -> float:
         guesses = nearest_sense(known_vectors, [s for _, s in known], vectors)
         return float(np.mean([g == s for g, s in zip(guesses, senses)]))
 
-    def contextual(sentences):
+    def contextual(sentences: list[_Labelled]) -> np.ndarray:
         vectors = encode([(tokens, None) for tokens, _ in sentences])
         return np.stack([vectors[row, tokens.index(word) + 1]  # after <cls>
                          for row, (tokens, _) in enumerate(sentences)])
 
-    def static(sentences):
+    def static(sentences: list[_Labelled]) -> np.ndarray:
         return np.repeat(embedding[[vocab[word]]], len(sentences), axis=0)
 
     vectors = contextual(held_out)
@@ -84,8 +90,8 @@ def context_probe(encode, embedding, vocab, word="crane", num=200):
                  share(static(known), static(held_out)), vectors, senses)
 
 
-def _balanced(sentences):
-    by_sense = {}
+def _balanced(sentences: list[_Labelled]) -> list[_Labelled]:
+    by_sense: dict[str, list[_Labelled]] = {}
     for sentence in sentences:
         by_sense.setdefault(sentence[1], []).append(sentence)
     fewest = min(map(len, by_sense.values()))

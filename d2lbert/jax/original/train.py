@@ -1,7 +1,7 @@
 """Training the original BERT in JAX, for any task.
 
 The model computes its own loss, so that one loop pretrains and fine-tunes.
-Batches are dicts of NumPy arrays, by the names of the model's inputs.
+Batches are dicts of arrays or tensors, by the names of the model's inputs.
 """
 
 import functools
@@ -109,7 +109,8 @@ def infer(net, params, batch):
     """What net computes for a batch, in evaluation mode.
 
     Args:
-        batch: a dict of NumPy arrays, such as a tokenizer gives.
+        batch: a dict of NumPy arrays, such as a tokenizer gives, or of
+            tensors.
 
     Returns:
         The net's outputs, as NumPy arrays.

@@ -1,10 +1,10 @@
 """Training the original BERT in MXNet, for any task.
 
 The model computes its own loss, so that one loop pretrains and fine-tunes.
-Batches are dicts of NumPy arrays, by the names of the model's inputs.
+Batches are dicts of arrays or tensors, by the names of the model's inputs.
 """
 
-from mxnet import autograd
+from mxnet import autograd, np
 from mxnet.gluon import Trainer
 
 from d2lbert.data.batches import take
@@ -75,7 +75,7 @@ def clip_gradients(net, device):
 
 
 def on_device(batch, device):
-    """A dict of NumPy arrays as MXNet arrays on a device."""
+    """A dict of arrays as MXNet arrays on a device."""
     return {name: x.as_in_ctx(device)
             for name, x in to_tensors(batch).items()}
 
@@ -84,7 +84,8 @@ def infer(net, batch):
     """What net computes for a batch, in evaluation mode.
 
     Args:
-        batch: a dict of NumPy arrays, such as a tokenizer gives.
+        batch: a dict of NumPy arrays, such as a tokenizer gives, or of
+            tensors.
 
     Returns:
         The net's outputs, as NumPy arrays.
@@ -93,15 +94,16 @@ def infer(net, batch):
 
 
 def as_numpy(x):
-    """Arrays, or a tuple or list of them, as NumPy arrays."""
+    """MXNet arrays, or a tuple or list of them, as NumPy arrays."""
     if isinstance(x, tuple):
         return type(x)(*map(as_numpy, x))
     if isinstance(x, list):
         return list(map(as_numpy, x))
-    return x if x is None else x.asnumpy()
+    return x.asnumpy() if isinstance(x, np.ndarray) else x
 
 
 def predict_classes(net, batches):
     """Predicted and true classes, two (N,) arrays, in evaluation mode."""
-    return gather((infer(net, batch).logits.argmax(1), batch["labels"])
-                  for batch in batches)
+    return gather(
+        (infer(net, batch).logits.argmax(1), as_numpy(batch["labels"]))
+        for batch in batches)

@@ -1,7 +1,7 @@
 """Training the original BERT in PyTorch, for any task.
 
 The model computes its own loss, so that one loop pretrains and fine-tunes.
-Batches are dicts of NumPy arrays, by the names of the model's inputs.
+Batches are dicts of arrays or tensors, by the names of the model's inputs.
 """
 
 import torch
@@ -59,7 +59,7 @@ def clip_gradients(net):
 
 
 def on_device(batch, device):
-    """A dict of NumPy arrays as tensors on a device."""
+    """A dict of arrays or tensors as tensors on a device."""
     return {name: x.to(device) for name, x in to_tensors(batch).items()}
 
 
@@ -67,7 +67,8 @@ def infer(net, batch, **options):
     """What net computes for a batch, in evaluation mode.
 
     Args:
-        batch: a dict of NumPy arrays, such as a tokenizer gives.
+        batch: a dict of NumPy arrays, such as a tokenizer gives, or of
+            tensors.
         options: `output_attentions` of a `BertModel`.
 
     Returns:
@@ -83,10 +84,11 @@ def as_numpy(x):
         return type(x)(*map(as_numpy, x))
     if isinstance(x, list):
         return list(map(as_numpy, x))
-    return x if x is None else x.detach().cpu().numpy()
+    return x.detach().cpu().numpy() if isinstance(x, torch.Tensor) else x
 
 
 def predict_classes(net, batches):
     """Predicted and true classes, two (N,) arrays, in evaluation mode."""
-    return gather((infer(net, batch).logits.argmax(1), batch["labels"])
-                  for batch in batches)
+    return gather(
+        (infer(net, batch).logits.argmax(1), as_numpy(batch["labels"]))
+        for batch in batches)

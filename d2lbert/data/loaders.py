@@ -1,0 +1,130 @@
+"""From a corpus to a backend's batches, one way for all corpora.
+
+Batches are made in NumPy; what makes tensors of them is all that a backend
+says.
+"""
+
+from pathlib import Path
+
+from d2lbert.data.batches import AsTensors, PretrainingBatches, corpus_vocab
+from d2lbert.data.corpora import load_corpus
+from d2lbert.data.pairs import PairBatches, SNLIBERTDataset, SNLIDataset
+from d2lbert.data.sentiment import (
+    SentimentDataset,
+    Tokenizer,
+    is_labelled,
+    read_sst2,
+    sentiment_folder,
+)
+from d2lbert.data.snli import SPLITS, nli_folder, read_snli
+from d2lbert.data.vocab import Vocab
+
+
+class Loaders:
+    """The loaders of a backend, whose methods are d2l's functions.
+
+    Args:
+        to_tensors: turns a NumPy batch, a tuple or a dict of arrays, into
+            the backend's tensors.
+    """
+
+    def __init__(self, to_tensors: AsTensors) -> None:
+        self._to_tensors = to_tensors
+
+    def load_data_wiki(self, batch_size: int, max_len: int,
+                       corpus: str | Path = "wikitext-2", seed: int = 0
+                       ) -> tuple[PretrainingBatches, Vocab]:
+        """Load a corpus for pretraining (d2l 15.9.3).
+
+        Args:
+            corpus: 'wikitext-2', 'mini-wiki' (bundled) or a path to a text
+                with a paragraph a line (`load_corpus`).
+            seed: fixes pairs, masks and order, epoch by epoch.
+
+        Returns:
+            train_iter, an iterable of 7-tuples of tensors (see
+            `d2lbert.data.batches`), and the vocabulary.
+        """
+        texts = load_corpus(corpus)
+        vocab = corpus_vocab(texts)
+        return PretrainingBatches(
+            texts.train, vocab, batch_size, max_len, seed,
+            as_tensors=self._to_tensors), vocab
+
+    def load_held_out_wiki(self, batch_size: int, max_len: int,
+                           corpus: str | Path = "wikitext-2", seed: int = 0
+                           ) -> PretrainingBatches:
+        """The held-out paragraphs of a corpus, the same epoch each time.
+
+        Numbered with the vocabulary of `load_data_wiki`.
+        """
+        texts = load_corpus(corpus)
+        return PretrainingBatches(
+            texts.held_out, corpus_vocab(texts), batch_size, max_len, seed,
+            is_train=False, as_tensors=self._to_tensors)
+
+    def load_data_snli(self, batch_size: int, num_steps: int = 50,
+                       corpus: str | Path = "snli", seed: int = 0
+                       ) -> tuple[PairBatches, PairBatches, Vocab]:
+        """Load pairs as two sentences each (d2l 16.4.2).
+
+        Args:
+            corpus: as in `nli_folder`.
+
+        Returns:
+            train_iter, test_iter, the batches ((premises, hypotheses),
+            labels), and the vocabulary of the training pairs.
+        """
+        folder = nli_folder(corpus)
+        train = SNLIDataset(read_snli(folder, True), num_steps,
+                            as_tensors=self._to_tensors)
+        test = SNLIDataset(read_snli(folder, False), num_steps, train.vocab,
+                           self._to_tensors)
+        return (PairBatches(train, batch_size, seed),
+                PairBatches(test, batch_size, is_train=False), train.vocab)
+
+    def load_data_snli_bert(self, batch_size: int, max_len: int, vocab: Vocab,
+                            corpus: str | Path = "snli", seed: int = 0
+                            ) -> tuple[PairBatches, ...]:
+        """Load pairs as BERT's inputs, numbered with its vocabulary.
+
+        Args:
+            corpus: as in `nli_folder`.
+
+        Returns:
+            train_iter, dev_iter, test_iter: the batches ((tokens, segments,
+            valid_lens), labels) of a `PairBatches` each.
+        """
+        folder = nli_folder(corpus)
+        return tuple(
+            PairBatches(
+                SNLIBERTDataset(read_snli(folder, split=split), max_len,
+                                vocab, self._to_tensors),
+                batch_size, seed, is_train=split == "train")
+            for split in SPLITS)
+
+    def load_data_sst2(self, batch_size: int, tokenizer: Tokenizer,
+                       corpus: str | Path = "mini-sentiment",
+                       max_length: int = 128, seed: int = 0
+                       ) -> tuple[PairBatches | None, ...]:
+        """Load labelled sentences as the original BERT's inputs.
+
+        Args:
+            tokenizer: a `BertTokenizer`.
+            corpus: as in `sentiment_folder`.
+            max_length: longer sentences are cut, in tokens.
+
+        Returns:
+            Training, dev and test batches, a `PairBatches` of dicts each (see
+            `SentimentDataset`); None for test if test.tsv is missing or has
+            no labels, as GLUE's.
+        """
+        def batches(split: str) -> PairBatches:
+            sentences, labels = read_sst2(folder / f"{split}.tsv")
+            dataset = SentimentDataset(
+                sentences, labels, tokenizer, max_length, self._to_tensors)
+            return PairBatches(dataset, batch_size, seed, split == "train")
+
+        folder = sentiment_folder(corpus)
+        test = batches("test") if is_labelled(folder / "test.tsv") else None
+        return batches("train"), batches("dev"), test
