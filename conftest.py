@@ -6,6 +6,18 @@ import os
 os.environ["D2LBERT_BUILD"] = "1"
 
 
+def pytest_configure(config):
+    """Compare notebooks without the numbers that depend on the machine.
+
+    Said here and not in pyproject.toml, whose paths would be read from the
+    folder in which pytest is called.
+    """
+    # Absent where nbval is not installed, None where nobody gave it
+    if getattr(config.option, "nbval_sanitize_with", "") is None:
+        config.option.nbval_sanitize_with = str(
+            config.rootpath / "tests" / "sanitize.cfg")
+
+
 def keep_to_own_cores():
     """Give each of pytest-xdist's workers, and what it starts, its cores.
 

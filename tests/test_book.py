@@ -676,6 +676,9 @@ def test_an_edit_of_the_package_runs_what_reaches_it(built, reasons):
     edit(built / "d2lbert/plotting.py", "class Accumulator:",
          "class Accumulator(object):")
     assert reasons() == {}  # the notebooks use none of it
+    edit(built / "d2lbert/plotting.py", "(iterable: Iterable | None,",
+         "(iterable: Iterable,")
+    assert reasons() == {}  # a type is no code
     edit(built / "d2lbert/plotting.py", "PAUSE = 0.5", "PAUSE = 0.6")
     assert reasons() == {"torch/one": PLOTTING, "jax/one": PLOTTING}
     edit(built / "d2lbert/__init__.py", "7", "8")
@@ -711,9 +714,9 @@ def test_a_package_that_does_not_parse_is_named(built):
 
 @pytest.mark.parametrize("text", [
     None, "as of format 0", "{", "[]", "{}",
-    '{"format": 1, "runs": []}', '{"format": 1, "runs": {"torch/one": 3}}',
-    '{"format": 1, "runs": {"torch/one": {"files": {}}}}',
-    '{"format": 1, "runs": {"torch/one": {"notebook": "", "files": 1, '
+    '{"format": 2, "runs": []}', '{"format": 2, "runs": {"torch/one": 3}}',
+    '{"format": 2, "runs": {"torch/one": {"files": {}}}}',
+    '{"format": 2, "runs": {"torch/one": {"notebook": "", "files": 1, '
     '"versions": 2}}}'])
 def test_a_record_that_is_lost_or_damaged_is_as_good_as_none(
         built, reasons, text):
@@ -721,7 +724,7 @@ def test_a_record_that_is_lost_or_damaged_is_as_good_as_none(
     if text is None:
         path.unlink()
     elif text == "as of format 0":
-        edit(path, '"format": 1', '"format": 0')
+        edit(path, '"format": 2', '"format": 0')
     else:
         path.write_text(text)
     unknown = "not known what it was run with"

@@ -195,3 +195,8 @@ def test_modules_that_moved_are_where_the_changelog_says():
         assert new and all(map(is_module, new)), news
         # Gone, or a room of the same name
         assert not any(path.is_file() for path in module_files(old)), old
+
+
+def test_pytest_works_from_any_folder(request):
+    path = Path(request.config.option.nbval_sanitize_with)
+    assert path == ROOT / "tests" / "sanitize.cfg" and path.is_file()

@@ -1,6 +1,7 @@
 """Digests that follow code and not words.
 
-Outputs do not depend on comments and docstrings, so that these do not count.
+Outputs do not depend on comments, on docstrings and on the types that are
+noted of arguments and results, so that these do not count.
 """
 
 import ast
@@ -19,7 +20,7 @@ def code_digest(node: ast.AST) -> str:
 
 
 def _shape(node: Any) -> Any:
-    """`ast.dump` without docstrings, and the same in every Python."""
+    """`ast.dump` of what counts, the same in every Python."""
     if isinstance(node, list):
         return [_shape(item) for item in node]
     if not isinstance(node, ast.AST):
@@ -27,6 +28,9 @@ def _shape(node: Any) -> Any:
     fields = dict(ast.iter_fields(node))
     if "body" in fields and has_docstring(node):
         fields["body"] = fields["body"][1:]
+    if not isinstance(node, ast.AnnAssign):  # the fields of a dataclass
+        fields.pop("annotation", None)
+    fields.pop("returns", None)
     # Newer Pythons know more fields, which are empty in older code.
     return [type(node).__name__, *((name, _shape(value))
             for name, value in fields.items() if value not in (None, []))]

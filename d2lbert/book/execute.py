@@ -22,7 +22,7 @@ TIMEOUT = 1200  # seconds a cell; the longest trains for about two minutes
 COLORS = re.compile(r"\x1b\[[\d;]*m")
 
 
-class OwnKernel(AsyncKernelManager):
+class _OwnKernel(AsyncKernelManager):
     """Starts the Python that runs this, as `python3`.
 
     The user may have installed a kernel of that name that is another Python.
@@ -50,7 +50,7 @@ async def execute(notebook: NotebookNode, book: Book, folder: Path,
     made = nbformat.from_dict(notebook)
     client = NotebookClient(
         made, timeout=TIMEOUT, kernel_name="python3", record_timing=False,
-        kernel_manager_class=OwnKernel,
+        kernel_manager_class=_OwnKernel,
         # Else each kernel warns that it listens on this machine unencrypted.
         extra_arguments=["--log-level=ERROR"],
         on_notebook_start=_let_signals_stop_the_build,

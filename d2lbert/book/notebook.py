@@ -46,7 +46,7 @@ def with_outputs_of(
     return made
 
 
-def notebook_text(notebook: NotebookNode) -> str:
+def _notebook_text(notebook: NotebookNode) -> str:
     """What the file of a notebook holds."""
     nbformat.validate(notebook)
     return nbformat.writes(notebook) + "\n"
@@ -58,7 +58,7 @@ def write(notebook: NotebookNode, path: Path) -> bool:
     Returns:
         False if the file is the same already, which is then left alone.
     """
-    data = notebook_text(notebook).encode()
+    data = _notebook_text(notebook).encode()
     if path.is_file() and path.read_bytes() == data:
         return False
     write_whole(path, data)

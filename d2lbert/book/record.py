@@ -24,7 +24,7 @@ from d2lbert.checks import CheckpointError
 from d2lbert.files import read_json, write_whole
 
 FILE = Path(".cache", "book.json")
-FORMAT = 1  # what is kept in another format is not read
+FORMAT = 2  # what is kept in another format is not read
 Versions = dict[str, str]
 
 

@@ -28,14 +28,14 @@ def named_leaves(params):
             for path, leaf in leaves.items()}
 
 
-def turned(path, array):
+def _turned(path, array):
     """The array as the other side has it: a kernel is a weight's transpose."""
     return array.T if path.endswith("/kernel") else array
 
 
 def export_params(params):
     """The weights in {'params': …} as {name: array}, copied to the host."""
-    return {name: np.array(turned(path, leaf))
+    return {name: np.array(_turned(path, leaf))
             for name, (path, leaf) in named_leaves(params).items()}
 
 
@@ -56,7 +56,7 @@ def import_params(net, params):
         name: leaf.shape[::-1] if path.endswith("/kernel") else leaf.shape
         for name, (path, leaf) in leaves.items()})
     return {"params": unflatten_dict(
-        {path: jnp.array(turned(path, params[name]))
+        {path: jnp.array(_turned(path, params[name]))
          for name, (path, _) in leaves.items()}, sep="/")}
 
 

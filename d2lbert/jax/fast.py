@@ -25,17 +25,17 @@ def fused_attention(Q, K, V, mask, dropout):
 
 
 @jax.custom_vjp
-def projected_cross_entropy(X, W, b, y, w):
+def _projected_cross_entropy(X, W, b, y, w):
     """sum_n w_n · cross-entropy(X_n W + b, y_n), chunk by chunk.
 
     X (N, H), W (H, V), b (V,), y (N,), w (N,) -> a scalar. N is a multiple
     of CHUNK, slots of weight 0 come last, and chunks that hold no others are
     passed over. Gradients flow to X, W and b.
     """
-    return loss_and_grads(X, W, b, y, w)[0]
+    return _loss_and_grads(X, W, b, y, w)[0]
 
 
-def loss_and_grads(X, W, b, y, w):
+def _loss_and_grads(X, W, b, y, w):
     chunks = [a.reshape(-1, CHUNK, *a.shape[1:]) for a in (X, y, w)]
     used = (chunks[2] > 0).any(1).sum()
 
@@ -58,11 +58,11 @@ def loss_and_grads(X, W, b, y, w):
     return total, (dX.reshape(X.shape), dW.T, db)
 
 
-def scaled(grads, grad_output):
+def _scaled(grads, grad_output):
     return *(grad_output * g for g in grads), None, None
 
 
-projected_cross_entropy.defvjp(loss_and_grads, scaled)
+_projected_cross_entropy.defvjp(_loss_and_grads, _scaled)
 
 
 def is_plain_cross_entropy(loss):
@@ -95,7 +95,7 @@ def fused_batch_loss(net, params, rng, loss, vocab_size, tokens_X,
         rngs={} if rng is None else {"dropout": rng})
     projection = params["params"]["mlm"]["mlp"]["layers_3"]
     weights = take(mlm_weights_X)
-    mlm_l = projected_cross_entropy(
+    mlm_l = _projected_cross_entropy(
         X, projection["kernel"], projection["bias"], take(mlm_Y),
         weights / jnp.maximum(weights.sum(), 1e-8))
     nsp_l = loss(nsp_Y_hat, nsp_y).mean()

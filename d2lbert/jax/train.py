@@ -174,13 +174,13 @@ def evaluate_bert(net, params, data_iter):
     for batch in take(data_iter, len(data_iter)):
         check_batch(batch, net.vocab_size, 1)
         sums = sums + np.array(
-            evaluate_batch(net, params, batch), np.float64)
+            _evaluate_batch(net, params, batch), np.float64)
     mlm, slots, nsp, right, pairs = sums
     return mlm / slots, nsp / pairs, right / pairs
 
 
 @partial(jax.jit, static_argnums=0)
-def evaluate_batch(net, params, batch):
+def _evaluate_batch(net, params, batch):
     """The five sums of a batch that `evaluate_bert` needs."""
     loss = cross_entropy()
     *X, weights, mlm_Y, nsp_y = batch
@@ -206,13 +206,13 @@ def encode(net, params, pairs, vocab):
     check_ids(tokens, net.vocab_size)
     # Few lengths mean few compilations; attention does not see the padding
     padding = (0, 0), (0, min(-L % 8, net.max_len - L))
-    encoded_X = encode_batch(net, params, np.pad(tokens, padding),
+    encoded_X = _encode_batch(net, params, np.pad(tokens, padding),
                              np.pad(segments, padding), valid_lens)
     return np.array(encoded_X)[:, :L]
 
 
 @partial(jax.jit, static_argnums=0)
-def encode_batch(net, params, tokens, segments, valid_lens):
+def _encode_batch(net, params, tokens, segments, valid_lens):
     """(B, L) twice, (B,) -> (B, L, H)."""
     return net.apply(params, tokens, segments, valid_lens)[0]
 

@@ -67,13 +67,13 @@ def load_checkpoint(net, path):
     Raises:
         CheckpointError: for a damaged file or one of another shape.
     """
-    if is_gluon_file(path):
-        import_params(net, load_gluon(path))
+    if _is_gluon_file(path):
+        import_params(net, _load_gluon(path))
     else:
         import_params(net, load_params(path))
 
 
-def is_gluon_file(path):
+def _is_gluon_file(path):
     """Whether a file starts as those of `save_parameters` do."""
     path = Path(path)
     if not path.is_file():
@@ -82,7 +82,7 @@ def is_gluon_file(path):
         return file.read(8) == GLUON_MAGIC
 
 
-def load_gluon(path):
+def _load_gluon(path):
     """{name: array} of a file of `save_parameters`, by the shared names."""
     try:
         arrays = npx.load(str(path))

@@ -54,7 +54,7 @@ def _moved(name):
 
 
 @contextmanager
-def earlier_numpy_for(package):
+def _earlier_numpy_for(package):
     """Inside, `import numpy` in modules of package gives `EarlierNumPy`."""
     plain_import, earlier = builtins.__import__, EarlierNumPy()
 
@@ -106,7 +106,7 @@ def import_mxnet():
         del sys.modules[name]
     quiet = warnings.catch_warnings()
     try:
-        with earlier_numpy_for("mxnet"), all_cores(), quiet:
+        with _earlier_numpy_for("mxnet"), all_cores(), quiet:
             warnings.simplefilter("ignore")  # about distutils
             import mxnet  # noqa: F401
     except (ImportError, OSError) as error:  # OSError: its library is not here

@@ -51,7 +51,7 @@ def fused_batch_loss(net, loss, vocab_size, tokens_X_shards,
             pred_positions_X_shards, mlm_weights_X_shards, mlm_Y_shards,
             nsp_y_shards):
         encoded_X = net.encoder(tokens_X, segments_X, valid_lens_x)
-        at, labels = used_slots(pred_positions_X, mlm_weights_X, mlm_Y)
+        at, labels = _used_slots(pred_positions_X, mlm_weights_X, mlm_Y)
         X = npx.gather_nd(encoded_X, at)
         mlm_ls.append(loss(net.mlm.mlp(X), labels).mean())
         nsp_Y_hat = net.nsp(net.hidden(encoded_X[:, 0]))
@@ -60,7 +60,7 @@ def fused_batch_loss(net, loss, vocab_size, tokens_X_shards,
     return mlm_ls, nsp_ls, ls
 
 
-def used_slots(pred_positions_X, mlm_weights_X, mlm_Y):
+def _used_slots(pred_positions_X, mlm_weights_X, mlm_Y):
     """Rows and columns (2, N) of the slots of weight 1, and labels (N,).
 
     Found on the host, from the batch alone, so that no step is waited for.

@@ -48,16 +48,17 @@ class MultiHeadAttention(nn.HybridBlock):
     """Scaled dot-product attention in num_heads subspaces (d2l 11.5).
 
     Attributes:
-        keep_weights: whether a call leaves its attention_weights; not in a
-            hybridized net, whose calls run no Python.
-        attention_weights: (B, num_heads, L, L) of the last call, or None.
+        keep_weights: whether a call leaves its attention_weights.
+        attention_weights: (B, num_heads, L, L) of the last call, or None;
+            reading it is a ValueError in a hybridized net, which runs no
+            Python that could keep them.
     """
 
     def __init__(self, num_hiddens, num_heads, dropout):
         super().__init__()
         check_heads(num_hiddens, num_heads)
         self.num_heads, self.scale = num_heads, (num_hiddens / num_heads)**0.5
-        self.keep_weights, self.attention_weights = False, None
+        self.keep_weights, self._weights = False, None
         self.W_q = Dense(num_hiddens, in_units=num_hiddens)
         self.W_k = Dense(num_hiddens, in_units=num_hiddens)
         self.W_v = Dense(num_hiddens, in_units=num_hiddens)
@@ -74,14 +75,21 @@ class MultiHeadAttention(nn.HybridBlock):
         if self.keep_weights:
             out, weights = dot_product_attention(
                 F, Q, K, V, self.mask(F, K, lens), self.scale, self.dropout)
-            self.attention_weights = F.npx.reshape(
+            self._weights = F.npx.reshape(
                 weights, (-6, -1, self.num_heads, -2, -2))
         else:  # the same vectors, faster, and no weights
             out = fused_attention(F, Q, K, V, lens, self.scale, self.dropout)
-            self.attention_weights = None
+            self._weights = None
         out = F.npx.reshape(out, (-6, -1, self.num_heads, -2, -2))
         out = F.np.transpose(out, (0, 2, 1, 3))
         return self.W_o(F.npx.reshape(out, (-2, -2, -5)))
+
+    @property
+    def attention_weights(self):
+        if self.keep_weights and self._active:
+            raise ValueError("a hybridized net keeps no attention weights: "
+                             "call net.hybridize(False) and the net again")
+        return self._weights
 
     def mask(self, F, K, lens):
         """(B * num_heads,) or None -> (B * num_heads, 1, L) or None."""

@@ -25,7 +25,7 @@ def fused_attention(Q, K, V, mask, dropout):
         dropout_p=dropout.p if dropout.training else 0.0), None
 
 
-class ProjectedCrossEntropy(torch.autograd.Function):
+class _ProjectedCrossEntropy(torch.autograd.Function):
     """sum_n w_n · cross-entropy(X_n W^T + b, y_n), chunk by chunk.
 
     X (N, H), W (V, H), b (V,), y (N,), w (N,) -> a scalar. Gradients flow to
@@ -73,7 +73,7 @@ def fused_batch_loss(net, loss, vocab_size, tokens_X, segments_X,
     for layer in body:
         X = layer(X)
     weights = mlm_weights_X[rows, slots]
-    mlm_l = ProjectedCrossEntropy.apply(
+    mlm_l = _ProjectedCrossEntropy.apply(
         X, projection.weight, projection.bias, mlm_Y[rows, slots],
         weights / weights.sum())
     nsp_Y_hat = net.nsp(net.hidden(encoded_X[:, 0]))

@@ -90,20 +90,20 @@ def infer(net, batch):
     Returns:
         The net's outputs, as NumPy arrays.
     """
-    return as_numpy(net(**on_device(batch, devices_of(net)[0])))
+    return _as_numpy(net(**on_device(batch, devices_of(net)[0])))
 
 
-def as_numpy(x):
+def _as_numpy(x):
     """MXNet arrays, or a tuple or list of them, as NumPy arrays."""
     if isinstance(x, tuple):
-        return type(x)(*map(as_numpy, x))
+        return type(x)(*map(_as_numpy, x))
     if isinstance(x, list):
-        return list(map(as_numpy, x))
+        return list(map(_as_numpy, x))
     return x.asnumpy() if isinstance(x, np.ndarray) else x
 
 
 def predict_classes(net, batches):
     """Predicted and true classes, two (N,) arrays, in evaluation mode."""
     return gather(
-        (infer(net, batch).logits.argmax(1), as_numpy(batch["labels"]))
+        (infer(net, batch).logits.argmax(1), _as_numpy(batch["labels"]))
         for batch in batches)

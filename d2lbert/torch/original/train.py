@@ -75,20 +75,20 @@ def infer(net, batch, **options):
         The net's outputs, as NumPy arrays.
     """
     with evaluation(net) as device:
-        return as_numpy(net(**on_device(batch, device), **options))
+        return _as_numpy(net(**on_device(batch, device), **options))
 
 
-def as_numpy(x):
+def _as_numpy(x):
     """Tensors, or a tuple or list of them, as NumPy arrays."""
     if isinstance(x, tuple):
-        return type(x)(*map(as_numpy, x))
+        return type(x)(*map(_as_numpy, x))
     if isinstance(x, list):
-        return list(map(as_numpy, x))
+        return list(map(_as_numpy, x))
     return x.detach().cpu().numpy() if isinstance(x, torch.Tensor) else x
 
 
 def predict_classes(net, batches):
     """Predicted and true classes, two (N,) arrays, in evaluation mode."""
     return gather(
-        (infer(net, batch).logits.argmax(1), as_numpy(batch["labels"]))
+        (infer(net, batch).logits.argmax(1), _as_numpy(batch["labels"]))
         for batch in batches)
