@@ -3,6 +3,9 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV ?= .venv
 BIN = $(VENV)/bin
 JOBS ?= 2
+# Threads that wait sleep, so that a machine with other work does not crawl
+export OMP_WAIT_POLICY ?= PASSIVE
+export CORPUS MODEL
 
 .PHONY: help setup run lab build check test bench clean
 
@@ -24,7 +27,7 @@ $(VENV)/installed: pyproject.toml constraints.txt
 	touch $@
 
 run: setup
-	$(BIN)/python -m d2lbert.run $(if $(CHAPTER),--chapter $(CHAPTER)) $(if $(CORPUS),--corpus '$(CORPUS)') $(if $(MODEL),--model '$(MODEL)') $(if $(BACKEND),--backend $(BACKEND)) $(if $(STEPS),--steps $(STEPS))
+	$(BIN)/python -m d2lbert.run $(if $(CHAPTER),--chapter $(CHAPTER)) $(if $(CORPUS),--corpus "$$CORPUS") $(if $(MODEL),--model "$$MODEL") $(if $(BACKEND),--backend $(BACKEND)) $(if $(STEPS),--steps $(STEPS))
 
 lab: setup
 	$(BIN)/jupyter lab notebooks

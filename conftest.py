@@ -2,6 +2,9 @@
 
 import os
 
+from d2lbert.backends import QUIET
+
+os.environ.update(QUIET | os.environ)
 # Figures once at the end of a cell, no progress bars: what was committed.
 os.environ["D2LBERT_BUILD"] = "1"
 

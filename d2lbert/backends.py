@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from importlib import import_module
 from types import ModuleType
 
+# OpenMP's threads spin while they wait, and crawl where others want the cores
+QUIET = {"OMP_WAIT_POLICY": "PASSIVE"}
 Steps = tuple[tuple[str, str], ...]
 
 

@@ -2,15 +2,20 @@
 
 import json
 import os
+import shutil
+import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from harness import installed
 
-from d2lbert.backends import load_backend
+from d2lbert.backends import BACKENDS, load_backend
 from d2lbert.run import nli, pretraining
 from d2lbert.run.__main__ import arguments, main
+from d2lbert.run.report import markdown_table
+from d2lbert.run.workers import Workers
 
 
 def run(*args, **env):
@@ -113,6 +118,7 @@ def test_wrong_corpus_is_one_sentence(args, said, tmp_path, capsys):
     (["--backend", "tensorflow"], "unknown backend 'tensorflow'"),
     (["--steps", "0"], "--steps is 0"),
     (["--chapter", "bert"], "chapter 'bert' has no experiment"),
+    (["--model", "bert.mini"], "takes no --model"),
 ])
 def test_wrong_arguments(args, said, capsys):
     with pytest.raises(SystemExit):
@@ -121,9 +127,11 @@ def test_wrong_arguments(args, said, capsys):
 
 
 def test_table_is_markdown_with_a_row_a_backend():
-    head, rule, torch, jax = pretraining.table(
+    head, rule, torch, jax = markdown_table(
+        pretraining.COLUMNS,
         [result(), {k: v for k, v in result("jax").items()
-                    if k not in ("probe", "static")}]).splitlines()
+                    if k not in ("probe", "static")}],
+        pretraining.rows).splitlines()
     assert len({len(line) for line in (head, rule, torch, jax)}) == 1
     assert "| PyTorch" in torch and "6.00 → 2.00" in torch and "0.99" in torch
     assert "| JAX" in jax and "–" in jax and set(rule) == set("|- ")
@@ -146,3 +154,105 @@ def test_importing_d2lbert_imports_no_framework():
     done = subprocess.run([sys.executable, "-c", code], text=True,
                           capture_output=True)
     assert done.stdout.strip() == "set()", done.stderr
+
+
+# Workers
+
+def workers(monkeypatch, tmp_path, **scripts):
+    """Workers whose processes run these programs, by backend."""
+    args = arguments(["--backend", ",".join(scripts), "--results",
+                      str(tmp_path)])
+    monkeypatch.setattr(Workers, "_command", lambda self, backend: [
+        sys.executable, "-c", "import os, signal, sys, time\n"
+        f"path = {str(tmp_path / backend)!r} + '.json'\n"
+        "def leave(text='{\"backend\": \"torch\"}'):\n"
+        "    open(path, 'w').write(text)\n" + scripts[backend]])
+    return Workers(args)
+
+
+def test_a_worker_that_dies_leaves_the_others_alone(monkeypatch, tmp_path):
+    work = workers(monkeypatch, tmp_path, torch="sys.exit(3)",
+                   mxnet="os.kill(os.getpid(), signal.SIGSEGV)", jax="leave()")
+    work.run()
+    assert work.results == [
+        {"backend": "torch", "failed": "exit status 3"},
+        {"backend": "mxnet", "failed": "killed by SIGSEGV"},
+        {"backend": "torch"}]
+    assert work.exit_code == 1
+    lines = markdown_table(pretraining.COLUMNS, [*work.results[:2], result()],
+                           pretraining.rows).splitlines()
+    assert lines[2].startswith("| PyTorch | failed: exit status 3 ")
+    assert "failed: killed by SIGSEGV" in lines[3] and "6.00 →" in lines[4]
+    assert {line.count("|") for line in lines} == {
+        1 + len(pretraining.COLUMNS)}
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals of Unix")
+@pytest.mark.parametrize("interrupts, expected", [
+    (1, {"backend": "torch"}),
+    (2, {"backend": "torch", "failed": "killed by SIGTERM"})])
+def test_ctrl_c_waits_for_the_one_that_trains(
+        interrupts, expected, monkeypatch, tmp_path):
+    stubborn = ("def note(*_):\n"
+                f"    if {interrupts} == 1:\n"
+                "        leave()\n"
+                "        sys.exit()\n"
+                "    os.kill(os.getppid(), signal.SIGINT)\n"
+                "signal.signal(signal.SIGINT, note)\n"
+                "os.kill(os.getppid(), signal.SIGINT)\n"
+                "time.sleep(60)")
+    work = workers(monkeypatch, tmp_path, torch=stubborn, jax="leave()")
+    work.run()
+    assert work.results == [expected] and work.exit_code == 130
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals of Unix")
+def test_sigterm_ends_the_worker_too(monkeypatch, tmp_path):
+    work = workers(monkeypatch, tmp_path, torch="leave()", jax=(
+        "os.kill(os.getppid(), signal.SIGTERM)\ntime.sleep(60)"))
+    with pytest.raises(SystemExit, match=str(128 + signal.SIGTERM)):
+        work.run()
+    assert work._process.wait() == -signal.SIGKILL
+    assert work.results == [{"backend": "torch"}]  # which main still shows
+
+
+def test_an_error_of_a_worker_is_its_row(tmp_path, monkeypatch):
+    def work(*args):
+        raise OSError("No space left on device")
+    backend = next(filter(installed, BACKENDS))
+    monkeypatch.setattr(pretraining, "work", work)
+    assert main(["--worker", "--backend", backend, "--results",
+                 str(tmp_path)]) == 1
+    assert json.loads((tmp_path / f"{backend}.json").read_text()) == {
+        "backend": backend, "failed": "No space left on device"}
+
+
+def test_a_folder_that_cannot_be_written(tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    assert main(["--results", str(tmp_path / "file" / "results")]) == 1
+    assert "nothing can be written into" in capsys.readouterr().err
+
+
+def test_home_is_found_where_no_shell_does_it(monkeypatch):
+    monkeypatch.setenv("HOME", "/home/me")
+    args = arguments(["--chapter", "nli-bert", "--corpus", "~/pairs",
+                      "--model", "~/bert"])
+    assert (args.corpus, args.model) == ("/home/me/pairs", "/home/me/bert")
+
+
+@pytest.mark.skipif(not shutil.which("make"), reason="there is no make")
+def test_make_passes_any_name_on(tmp_path):
+    fake = tmp_path / "bin" / "python"
+    fake.parent.mkdir()
+    fake.write_text("#!/bin/sh\nprintf '%s\\n' \"$OMP_WAIT_POLICY\" \"$@\"\n")
+    fake.chmod(0o755)
+    (tmp_path / "installed").write_text("")
+    done = subprocess.run(
+        ["make", "-s", "run", f"VENV={tmp_path}", "CORPUS=it's a text.txt",
+         "MODEL=my model"], cwd=Path(__file__).parent.parent,
+        capture_output=True, text=True,
+        env={**os.environ, "OMP_WAIT_POLICY": "ACTIVE"})
+    assert done.stdout.splitlines() == [
+        "ACTIVE", "-m", "d2lbert.run", "--corpus", "it's a text.txt",
+        "--model", "my model"], done.stderr

@@ -1,7 +1,11 @@
 """Schedules, and the log of a training run: what is read and timed when."""
 
+import signal
+from itertools import count
+
 import numpy as np
 import pytest
+from harness import V, each_backend, make_batch, small_bert
 
 from d2lbert.data.batches import PretrainingBatches
 from d2lbert.data.pretraining import RESERVED_TOKENS
@@ -116,6 +120,98 @@ def test_an_interrupted_loop_leaves_the_log_so_far():
     with pytest.raises(KeyboardInterrupt):
         run(log, [batch(8)] * 500, step)
     assert log.mlm == [1.0] * 123 and log._plot.X[0][-1] == 123
+
+
+# Ctrl-C, which is Stop in Jupyter
+
+def interrupted_at(number):
+    """A step; during that one the signal comes."""
+    steps = count()
+
+    def step(batch):
+        if next(steps) == number:
+            signal.raise_signal(signal.SIGINT)
+        return 1.0, 0.5
+
+    return step
+
+
+def test_ctrl_c_ends_the_loop_after_its_step(capsys):
+    log = run(TrainingLog(500), [batch(8)] * 500, interrupted_at(122))
+    assert log.stopped and log.mlm == [1.0] * 123
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    log.report("cpu")
+    assert "stopped after step 123 of 500\n" in capsys.readouterr().out
+
+
+def test_a_second_ctrl_c_is_as_everywhere():
+    def step(batch):
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        run(TrainingLog(500), [batch(8)] * 500, step)
+
+
+def test_who_handles_interrupts_keeps_doing_so():
+    seen = []
+    signal.signal(signal.SIGINT, lambda *_: seen.append(1))
+    try:
+        log = run(TrainingLog(500), [batch(8)] * 3, interrupted_at(0))
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    assert seen == [1] and not log.stopped and len(log.mlm) == 3
+
+
+@pytest.mark.parametrize("during", ["a step", "the evaluation"])
+def test_ctrl_c_ends_the_epochs_after_this_one(during):
+    log = FineTuningLog(9, 5)
+    for epoch in log.epochs():
+        step = interrupted_at(1 if (during, epoch) == ("a step", 2) else None)
+        run(log, [batch(3)] * 5, lambda batch: (*step(batch), 4))
+        if (during, epoch) == ("the evaluation", 2):
+            signal.raise_signal(signal.SIGINT)
+        log.is_best(0.5 + 0.1 * epoch)
+    assert log.stopped and len(log.loss) == len(log.dev_acc) == 3
+    assert log.kept == 2 and all(np.isfinite(log.loss))
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_the_last_epoch_is_kept_without_dev():
+    log = FineTuningLog(9, 5)
+    for epoch in log.epochs():
+        step = interrupted_at(0 if epoch == 1 else None)
+        run(log, [batch(3)] * 5, lambda batch: (*step(batch), 4))
+    assert log.kept == 1 == len(log.loss) - 1
+
+
+@each_backend()
+def test_what_was_learned_until_ctrl_c_can_be_used(backend, capsys):
+    bert = small_bert(backend)
+    before = bert.export_params()["hidden.0.bias"]
+
+    def batches():
+        for seed in range(100):
+            if seed == 2:
+                signal.raise_signal(signal.SIGINT)
+            yield bert.d2l.to_tensors(make_batch(seed))
+
+    log = bert.train(Stream(batches), V, 50)
+    assert len(log.mlm) == 3 and log.stopped
+    assert "stopped after step 3 of 50\n" in capsys.readouterr().out
+    assert not np.allclose(bert.export_params()["hidden.0.bias"], before)
+    assert np.isfinite(bert.evaluate([bert.d2l.to_tensors(make_batch())])
+                       ).all()
+
+
+class Stream:
+    """An iterable from a function that makes an iterator."""
+
+    def __init__(self, start):
+        self.start = start
+
+    def __iter__(self):
+        return self.start()
 
 
 def test_report_speaks_d2ls_words(capsys):

@@ -73,11 +73,16 @@ def _banner(book: Book, chapter: str, backend: str) -> NotebookNode:
     text = (f"> This notebook is built. To change it, edit "
             f"[`notebooks/{chapter}.md`](../{chapter}.md) "
             f"and run `make build`.")
-    others = " and ".join(f"[{BACKENDS[b].title}](../{b}/{chapter}.ipynb)"
-                          for b in book.backends if b != backend)
+    others = [f"[{BACKENDS[b].title}](../{b}/{chapter}.ipynb)"
+              for b in book.backends if b != backend]
     if others:
-        text += f"\n> The same chapter in {others}."
+        text += f"\n> The same chapter in {_listed(others)}."
     return v4.new_markdown_cell(text)
+
+
+def _listed(names: list[str]) -> str:
+    """'A', 'A and B', 'A, B and C'."""
+    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
 
 
 def _is_for(backend: str, cell: NotebookNode) -> bool:

@@ -8,7 +8,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from d2lbert.checkpoints.params import Params, Shapes, save_params
+from d2lbert.checkpoints.params import (
+    Params,
+    Shapes,
+    fit_params,
+    load_params,
+    save_params,
+)
 from d2lbert.checks import CheckpointError
 from d2lbert.data import hub
 from d2lbert.data.vocab import Vocab
@@ -92,6 +98,31 @@ def find_pretrained(name: str | Path, **sizes: int) -> tuple[Path, Vocab]:
         raise CheckpointError(f"{name} was trained with {', '.join(wrong)}: "
                               "ask for the sizes that it has")
     return folder / _PARAMS, _read_vocab(folder / _VOCAB)
+
+
+def load_pretrained_params(name: str | Path
+                           ) -> tuple[Params, Vocab, dict[str, int]]:
+    """A pretrained model's weights, vocabulary and sizes, by its own words.
+
+    Args:
+        name: as in `find_pretrained`.
+
+    Returns:
+        {name: array}, a `Vocab`, and the sizes of the `BERTModel`.
+
+    Raises:
+        CheckpointError: if it does not say its sizes, or its weights have
+            others; and what `find_pretrained` raises.
+    """
+    sizes = pretrained_sizes(name)
+    missing = sorted(set(SIZES["bert.base"]) - set(sizes))
+    if missing:
+        raise CheckpointError(
+            f"{name} does not say its {', '.join(missing)}: write them into "
+            f"its {_CONFIG}, as save_pretrained_model does")
+    path, vocab = find_pretrained(name, **sizes)
+    shapes = bert_shapes(len(vocab), **sizes)
+    return fit_params(load_params(path), shapes), vocab, sizes
 
 
 def pretrained_sizes(name: str | Path) -> dict[str, int]:

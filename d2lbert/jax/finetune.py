@@ -121,7 +121,7 @@ def train_ch13(net, train_iter, test_iter, loss, trainer, num_epochs,
     params = jax.device_put(jax.tree.map(jnp.array, params), everywhere)
     state = jax.device_put(trainer.init(params), everywhere)
     factors = enumerate(rates(log.num_steps, 1.0, warmup))
-    for _ in range(num_epochs):
+    for _ in log.epochs():
         for (X, y), (step, factor) in zip(log.watch(train_iter), factors):
             check_features(net, X, len(devices))
             params, state, *sums = train_batch_ch13(

@@ -109,7 +109,7 @@ def train_ch13(net, train_iter, test_iter, loss, trainer, num_epochs,
     loss.hybridize()
     peak = trainer.learning_rate
     schedule = iter(rates(log.num_steps, peak, warmup))
-    for _ in range(num_epochs):
+    for _ in log.epochs():
         for (X, y), rate in zip(log.watch(train_iter), schedule):
             trainer.set_learning_rate(rate)
             sums = train_batch_ch13(

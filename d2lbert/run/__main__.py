@@ -6,60 +6,23 @@ as JSON, the weights, the curves as a picture.
 """
 
 import argparse
-import json
-import subprocess
+import contextlib
+import io
 import sys
+import tempfile
 from collections.abc import Sequence
+from os.path import expanduser
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
-from d2lbert.backends import BACKENDS, load_backend
-from d2lbert.files import read_json, write_whole
+from d2lbert.backends import BACKENDS
 from d2lbert.run import nli, pretraining, sentiment
+from d2lbert.run.report import FAILED, markdown_table
+from d2lbert.run.workers import Result, Workers, be_worker
 
 _CHAPTERS: dict[str, ModuleType] = {
     "bert-pretraining": pretraining, "nli-bert": nli,
     "bert-from-scratch": sentiment}
-
-
-def _run(args: argparse.Namespace) -> list[dict[str, Any]]:
-    """Work on each backend in a process of its own.
-
-    A backend whose framework is not installed is passed over with a
-    sentence that says so.
-
-    Returns:
-        The results, in order.
-    """
-    results = []
-    for backend in args.backend:
-        file = args.results / f"{backend}.json"
-        file.unlink(missing_ok=True)
-        command = [sys.executable, "-m", "d2lbert.run", "--worker",
-                   "--chapter", args.chapter, "--backend", backend,
-                   "--corpus", args.corpus, "--model", args.model,
-                   "--results", args.results]
-        if args.steps:
-            command += ["--steps", str(args.steps)]
-        subprocess.run(command, check=True)
-        if file.exists():
-            results.append(read_json(file, dict))
-    return results
-
-
-def _work(backend: str, args: argparse.Namespace) -> None:
-    """Do one backend's part here and write what `_run` reads."""
-    try:
-        load_backend(backend)
-    except ImportError as error:
-        print(f"{BACKENDS[backend].title} is left out: {error}",
-              file=sys.stderr)
-        return
-    chapter = _CHAPTERS[args.chapter]
-    print(f"{BACKENDS[backend].title}: {chapter.describe(args)}", flush=True)
-    result = chapter.work(backend, args, args.results / backend)
-    write_whole(args.results / f"{backend}.json", json.dumps(result))
 
 
 def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -90,7 +53,10 @@ def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     _check(parser, args)
     args.corpus = args.corpus or _CHAPTERS[args.chapter].CORPUS
     args.model = args.model or _CHAPTERS[args.chapter].MODEL
-    args.results = args.results or Path("results", Path(args.corpus).stem)
+    # Where no shell has done it, as behind the = of CORPUS=~/text.txt
+    args.corpus, args.model = map(expanduser, (args.corpus, args.model))
+    args.results = Path(args.results or Path(
+        "results", Path(args.corpus).stem)).expanduser()
     return args
 
 
@@ -102,31 +68,54 @@ def _check(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
         if name not in BACKENDS:
             parser.error(f"unknown backend {name!r}: choose from "
                          f"{', '.join(BACKENDS)}")
+    if (args.chapter == "bert-pretraining"
+            and args.model not in (None, pretraining.MODEL)):
+        parser.error("bert-pretraining starts from random weights and takes "
+                     "no --model: choose nli-bert or bert-from-scratch")
     if args.steps is not None and args.steps < 1:
         parser.error(f"--steps is {args.steps}, not 1 or more")
+
+
+def _problem(args: argparse.Namespace) -> str:
+    """What stands in the way of training, in a sentence, or nothing."""
+    try:
+        args.results.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=args.results).close()
+    except OSError as error:
+        return f"nothing can be written into {args.results} ({error})"
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):  # workers say it, too
+            _CHAPTERS[args.chapter].check(args)
+    except (ImportError, OSError, ValueError) as error:
+        return str(error)
+    return ""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Work, print the table, draw the curves. Returns an exit code."""
     args = arguments(argv)
     chapter = _CHAPTERS[args.chapter]
-    args.results.mkdir(parents=True, exist_ok=True)
     if args.worker:
-        _work(args.backend[0], args)
-        return 0
+        return be_worker(chapter, args)
+    if problem := _problem(args):  # complain once, before anything trains
+        print(f"error: {problem}", file=sys.stderr)
+        return 1
+    workers = Workers(args)
     try:
-        chapter.check(args)  # complain once, before anything trains
-    except (OSError, ValueError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    results = _run(args)
-    if not results:
-        return 1
-    picture = args.results / "curves.png"
-    chapter.draw(results, picture)
-    print(f"\n{chapter.table(results)}\n\n{chapter.remarks(results)}\n"
-          f"Curves: {picture}")
-    return 0
+        workers.run()
+    finally:  # what is finished is shown, whatever happened to the rest
+        if workers.results:
+            _show(chapter, workers.results, args.results / "curves.png")
+    return workers.exit_code
+
+
+def _show(chapter: ModuleType, results: list[Result], picture: Path) -> None:
+    print(f"\n{markdown_table(chapter.COLUMNS, results, chapter.rows)}\n")
+    good = [r for r in results if FAILED not in r]
+    if good:
+        print(chapter.remarks(good))
+        chapter.draw(good, picture)
+        print(f"Curves: {picture}", flush=True)
 
 
 if __name__ == "__main__":

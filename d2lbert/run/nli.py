@@ -1,25 +1,20 @@
 """Fine-tune BERT on pairs: from a pretrained model and from random weights."""
 
 from argparse import Namespace
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from d2lbert.backends import BACKENDS, load_backend
-from d2lbert.checkpoints.d2l import (
-    bert_shapes,
-    find_pretrained,
-    pretrained_sizes,
-)
-from d2lbert.checkpoints.params import fit_params, load_params
-from d2lbert.data.snli import nli_folder, read_snli
-from d2lbert.data.vocab import Vocab
+from d2lbert.checkpoints.d2l import load_pretrained_params
+from d2lbert.data.snli import LABELS, SPLITS, nli_folder, read_snli
 from d2lbert.run.models import Model, make_classifier
-from d2lbert.run.report import markdown_table
+from d2lbert.training.logs import FineTuningLog
 from d2lbert.training.plotting import Animator
 
 CORPUS, MODEL = "mini-nli", "bert.mini"
-_COLUMNS = ("backend", "start", "loss", "train acc", "dev acc", "test acc",
+COLUMNS = ("backend", "start", "loss", "train acc", "dev acc", "test acc",
             "examples/s", "seconds", "notebook")
 STARTS = ("random", "pretrained")
 
@@ -43,8 +38,13 @@ RECIPES = {"mini-nli": FineTuning(),
 def check(args: Namespace) -> None:
     """Raise ValueError or OSError if the pairs or the model cannot be read.
     """
-    read_snli(nli_folder(args.corpus), split="dev")
-    find_pretrained(args.model, **pretrained_sizes(args.model))
+    folder = nli_folder(args.corpus)
+    for split in SPLITS:
+        if not read_snli(folder, split=split)[-1]:
+            raise ValueError(
+                f"no {split} pair in {folder} has one of the labels "
+                f"{', '.join(LABELS)}: is it SNLI's text format?")
+    load_pretrained_params(args.model)
 
 
 def describe(args: Namespace) -> str:
@@ -57,9 +57,11 @@ def describe(args: Namespace) -> str:
 def work(backend: str, args: Namespace, folder: Path) -> dict[str, Any]:
     """Fine-tune one backend twice; return results."""
     recipe = RECIPES.get(args.corpus, RECIPES["snli"])
-    sizes = pretrained_sizes(args.model)
-    path, vocab = find_pretrained(args.model, **sizes)
-    params = fit_params(load_params(path), bert_shapes(len(vocab), **sizes))
+    params, vocab, sizes = load_pretrained_params(args.model)
+    d2l = load_backend(backend)
+    splits = d2l.load_data_snli_bert(
+        recipe.batch_size, min(recipe.max_len, sizes["max_len"]), vocab,
+        args.corpus)
     result: dict[str, Any] = {
         "backend": backend, "corpus": str(args.corpus),
         "recipe": asdict(recipe)}
@@ -67,34 +69,37 @@ def work(backend: str, args: Namespace, folder: Path) -> dict[str, Any]:
         print(f"from {start} weights", flush=True)
         bert = make_classifier(backend, len(vocab), pretrained=weights,
                                dropout=recipe.dropout, **sizes)
-        max_len = min(recipe.max_len, sizes["max_len"])
-        result[start] = _fine_tune(backend, bert, vocab, max_len, args, recipe)
-        bert.save(folder / f"{start}.safetensors")
+        path = folder / f"{start}.safetensors"
+        log, test_acc = _fine_tune(bert, splits, recipe, args.steps, path)
+        result[start] = {
+            "loss": log.loss, "train_acc": log.train_acc,
+            "dev_acc": log.dev_acc, "kept": log.kept, "test_acc": test_acc,
+            "points": log.points, "examples_per_sec": log.examples_per_sec,
+            "seconds": log.seconds, "warmup_seconds": log.warmup_seconds}
+        if log.stopped:
+            break
     return result
 
 
-def _fine_tune(backend: str, bert: Model, vocab: Vocab, max_len: int,
-               args: Namespace, recipe: FineTuning) -> dict[str, Any]:
-    """Train a classifier by a recipe; a dict of plain numbers."""
-    d2l = load_backend(backend)
-    train_iter, dev_iter, test_iter = d2l.load_data_snli_bert(
-        recipe.batch_size, max_len, vocab, args.corpus)
+def _fine_tune(bert: Model, splits: Sequence[Any], recipe: FineTuning,
+               num_steps: int | None, path: Path
+               ) -> tuple[FineTuningLog, float]:
+    """Train a classifier by a recipe, save it, and test it."""
+    train_iter, dev_iter, test_iter = splits
     num_epochs = recipe.num_epochs
-    if args.steps:
-        num_epochs = max(1, round(args.steps / len(train_iter)))
-    log = bert.fine_tune(train_iter, dev_iter, test_iter, num_epochs,
-                         recipe.lr, warmup=recipe.warmup)
-    return {"loss": log.loss, "train_acc": log.train_acc,
-            "dev_acc": log.dev_acc, "kept": log.kept,
-            "test_acc": log.test_acc, "points": log.points,
-            "examples_per_sec": log.examples_per_sec,
-            "seconds": log.seconds, "warmup_seconds": log.warmup_seconds}
+    if num_steps:
+        num_epochs = max(1, round(num_steps / len(train_iter)))
+    log = bert.fine_tune(train_iter, dev_iter, None, num_epochs, recipe.lr,
+                         warmup=recipe.warmup)
+    bert.save(path)
+    guess, truth = bert.predict(test_iter)
+    return log, float((guess == truth).mean())
 
 
-def table(results: list[dict[str, Any]]) -> str:
-    """The results as a Markdown table, two rows a backend."""
-    return markdown_table(_COLUMNS, [_row(r["backend"], start, r[start])
-                                     for r in results for start in STARTS])
+def rows(r: dict[str, Any]) -> list[list[str]]:
+    """Of a result, for the table: one for each start that it came to."""
+    return [_row(r["backend"], start, r[start])
+            for start in STARTS if start in r]
 
 
 def _row(backend: str, start: str, r: dict[str, Any]) -> list[str]:
@@ -117,9 +122,10 @@ def draw(results: list[dict[str, Any]], path: Path) -> None:
     plot = Animator(xlabel="epoch", ylabel="accuracy on dev",
                     figsize=(5, 3), fmts=[":", "-"] * len(results),
                     legend=[f"{BACKENDS[r['backend']].title}, {start}"
-                            for r in results for start in STARTS])
+                            for r in results
+                            for start in STARTS if start in r])
     for r in results:
-        for start in STARTS:
+        for start in filter(r.__contains__, STARTS):
             plot.X.append(list(range(1, 1 + len(r[start]["dev_acc"]))))
             plot.Y.append(r[start]["dev_acc"])
     plot.savefig(path)

@@ -7,16 +7,17 @@ from typing import Any
 
 from d2lbert.backends import BACKENDS, load_backend
 from d2lbert.checkpoints.d2l import save_pretrained_model
+from d2lbert.data.batches import PretrainingBatches, corpus_vocab
 from d2lbert.data.corpora import load_corpus
 from d2lbert.data.mini.probe import context_probe
 from d2lbert.data.vocab import unigram_entropy
 from d2lbert.run.models import make_bert
-from d2lbert.run.report import markdown_table, thinned
+from d2lbert.run.report import thinned
 from d2lbert.training.logs import last_tenth
 from d2lbert.training.plotting import Animator
 
 CORPUS, MODEL = "mini-wiki", "random weights"
-_COLUMNS = ("backend", "masked-LM loss", "held out", "NSP loss", "NSP acc.",
+COLUMNS = ("backend", "masked-LM loss", "held out", "NSP loss", "NSP acc.",
             "crane", "static", "pairs/s", "seconds", "notebook")
 
 
@@ -50,8 +51,12 @@ RECIPES = {
 
 
 def check(args: Namespace) -> None:
-    """Raise ValueError or OSError for a corpus that cannot be read."""
-    load_corpus(args.corpus)
+    """Raise ValueError or OSError for a corpus that gives no batch."""
+    recipe, corpus = _recipe_of(args), load_corpus(args.corpus)
+    vocab = corpus_vocab(corpus)
+    for paragraphs in (corpus.train, corpus.held_out):
+        next(iter(PretrainingBatches(
+            paragraphs, vocab, recipe.batch_size, recipe.max_len)))
 
 
 def describe(args: Namespace) -> str:
@@ -90,9 +95,9 @@ def pretrain(backend: str, corpus: str, recipe: Recipe, folder: str | Path,
                      **recipe.sizes)
     log = bert.train(train_iter, len(vocab), recipe.num_steps, lr=recipe.lr,
                      warmup=recipe.warmup)
-    mlm, nsp, accuracy = bert.evaluate(held_out)
     params = bert.export_params()
     save_pretrained_model(folder, params, vocab, **recipe.sizes)
+    mlm, nsp, accuracy = bert.evaluate(held_out)
     result = {
         "backend": backend, "corpus": str(corpus), "recipe": asdict(recipe),
         "vocab_size": len(vocab), "unigram_entropy": unigram_entropy(vocab),
@@ -108,22 +113,18 @@ def pretrain(backend: str, corpus: str, recipe: Recipe, folder: str | Path,
     return result
 
 
-def table(results: list[dict[str, Any]]) -> str:
-    """The results as a Markdown table, a row a backend."""
-    return markdown_table(_COLUMNS, list(map(_row, results)))
-
-
-def _row(r: dict[str, Any]) -> list[str]:
+def rows(r: dict[str, Any]) -> list[list[str]]:
+    """The row of a result, for the table."""
     def share(key: str) -> str:
         return f"{r[key]:.2f}" if key in r else "–"
 
-    return [BACKENDS[r["backend"]].title,
+    return [[BACKENDS[r["backend"]].title,
             f"{r['mlm'][0]:.2f} → {last_tenth(r['mlm']):.2f}",
             f"{r['held_out_mlm']:.2f}", f"{r['held_out_nsp']:.3f}",
             f"{r['held_out_accuracy']:.3f}", share("probe"), share("static"),
             f"{r['pairs_per_sec']:.0f}",
             f"{r['seconds'] + r['warmup_seconds']:.0f}",
-            f"notebooks/{r['backend']}/bert-pretraining.ipynb"]
+            f"notebooks/{r['backend']}/bert-pretraining.ipynb"]]
 
 
 def remarks(results: list[dict[str, Any]]) -> str:

@@ -8,19 +8,19 @@ from typing import Any
 
 from d2lbert.backends import BACKENDS, load_backend
 from d2lbert.data.corpora import load_corpus
-from d2lbert.data.sentiment import read_sst2, sentiment_folder
+from d2lbert.data.mini.sentiment import SIZES
+from d2lbert.data.sentiment import is_labelled, read_sst2, sentiment_folder
 from d2lbert.original.config import BertConfig
-from d2lbert.original.find import find_checkpoint
-from d2lbert.original.huggingface import read_config
+from d2lbert.original.find import find_checkpoint, load_checkpoint_folder
 from d2lbert.original.tokenizer import BertTokenizer
 from d2lbert.run.models import Model, load_original, make_original
-from d2lbert.run.report import markdown_table, thinned
+from d2lbert.run.report import thinned
 from d2lbert.training.logs import last_tenth
 from d2lbert.training.plotting import Animator
 
 CORPUS, MODEL = "mini-sentiment", "random weights"
 _CLASSIFIER = "BertForSequenceClassification"
-_COLUMNS = ("backend", "start", "loss", "train acc", "dev acc", "test acc",
+COLUMNS = ("backend", "start", "loss", "train acc", "dev acc", "test acc",
             "examples/s", "seconds", "notebook")
 _SIZES = dict(hidden_size=128, num_hidden_layers=2, num_attention_heads=2,
               intermediate_size=256, max_position_embeddings=128)
@@ -45,9 +45,14 @@ _FROM_CHECKPOINT = FineTuning(lr=3e-5, num_epochs=3, batch_size=32)
 
 def check(args: Namespace) -> None:
     """Raise ValueError or OSError if sentences or model cannot be read."""
-    read_sst2(sentiment_folder(args.corpus) / "dev.tsv")
+    folder = sentiment_folder(args.corpus)
+    for path in (folder / f"{split}.tsv" for split in SIZES):
+        if path.stem != "test" or is_labelled(path):
+            read_sst2(path)
     if args.model != MODEL:
-        read_config(find_checkpoint(args.model))
+        checkpoint = find_checkpoint(args.model)
+        BertTokenizer.from_pretrained(checkpoint)
+        load_checkpoint_folder(checkpoint, _CLASSIFIER, num_labels=2)
 
 
 def _recipe_of(args: Namespace) -> FineTuning:
@@ -104,18 +109,14 @@ def _accuracy(net: Model, batches: Iterable[Any]) -> float:
     return float((guess == truth).mean())
 
 
-def table(results: list[dict[str, Any]]) -> str:
-    """The results as a Markdown table."""
-    return markdown_table(_COLUMNS, list(map(_row, results)))
-
-
-def _row(r: dict[str, Any]) -> list[str]:
+def rows(r: dict[str, Any]) -> list[list[str]]:
+    """The row of a result, for the table."""
     shares = ["–" if r[name] is None else f"{r[name]:.3f}"
               for name in ("train_acc", "dev_acc", "test_acc")]
-    return [BACKENDS[r["backend"]].title, r["start"],
+    return [[BACKENDS[r["backend"]].title, r["start"],
             f"{last_tenth(r['loss']):.3f}", *shares,
             f"{r['examples_per_sec']:.0f}", f"{r['seconds']:.0f}",
-            f"notebooks/{r['backend']}/bert-from-scratch.ipynb"]
+            f"notebooks/{r['backend']}/bert-from-scratch.ipynb"]]
 
 
 def remarks(results: list[dict[str, Any]]) -> str:

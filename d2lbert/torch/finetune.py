@@ -86,7 +86,7 @@ def train_ch13(net, train_iter, test_iter, loss, trainer, num_epochs,
     replicas = nn.DataParallel(net, devices) if len(devices) > 1 else net
     peaks = [group["lr"] for group in trainer.param_groups]
     factors = iter(rates(log.num_steps, 1.0, warmup))
-    for _ in range(num_epochs):
+    for _ in log.epochs():
         for (X, y), factor in zip(log.watch(train_iter), factors):
             scale_rates(trainer, peaks, factor)
             sums = train_batch_ch13(replicas, X, y, loss, trainer, devices)

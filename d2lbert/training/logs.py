@@ -7,7 +7,10 @@ and is told what came out of it:
         log.add(step(batch))
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+import signal
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from threading import current_thread, main_thread
 from time import perf_counter
 from typing import Any, TypeVar
 
@@ -23,15 +26,41 @@ def last_tenth(losses: Sequence[float]) -> float:
     return float(np.mean(losses[-max(1, len(losses) // 10):]))
 
 
+@contextmanager
+def first_interrupt_noted(note: Callable[[], None]) -> Iterator[None]:
+    """Inside, a first Ctrl-C, or Stop in Jupyter, calls note.
+
+    A second one is a KeyboardInterrupt, as everywhere. Where somebody else
+    handles interrupts, and in threads, nothing is changed.
+    """
+    raises = signal.default_int_handler
+    if (signal.getsignal(signal.SIGINT) is not raises
+            or current_thread() is not main_thread()):
+        yield
+        return
+
+    def handle(*_: Any) -> None:
+        signal.signal(signal.SIGINT, raises)
+        note()
+
+    signal.signal(signal.SIGINT, handle)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, raises)
+
+
 class StepLog:
     """Time the steps of a loop, and read what they give in bunches.
 
     Values stay on the device as the backend gives them and are read every
     few steps, so that no step waits for the one before. A step that brings a
     new batch shape may compile; its time counts as `warmup_seconds`, not as
-    training.
+    training. A first Ctrl-C, or Stop in Jupyter, ends the loop after the step
+    that runs, so that what has been learned can be used.
 
     Attributes:
+        stopped: whether the loop was ended before its time.
         seconds: time of the counted steps; warmup_seconds: of the others.
         examples: number of examples in the counted steps.
 
@@ -44,6 +73,7 @@ class StepLog:
             raise ValueError(f"num_steps is {num_steps}, not 1 or more")
         self.num_steps, self.examples = num_steps, 0
         self.seconds, self.warmup_seconds = 0.0, 0.0
+        self.stopped, self._added = False, 0
         self._every = max(1, num_steps // 50)
         self._unread: list[tuple] = []
         self._shapes: set[tuple] = set()
@@ -58,28 +88,43 @@ class StepLog:
     def watch(self, batches: Iterable[Batch]) -> Iterator[Batch]:
         """The batches, one after another; the work on each is timed."""
         try:
-            for batch in batches:
-                shape = tuple(_tokens(batch).shape)
-                if shape in self._shapes:
-                    self._start_clock()
-                    yield batch
-                    self.examples += len(_tokens(batch))
-                else:
-                    self._shapes.add(shape)
-                    self._stop_clock()
-                    start = perf_counter()
-                    yield batch
-                    self._read()
-                    self.warmup_seconds += perf_counter() - start
+            with first_interrupt_noted(self._stop):
+                for batch in batches:
+                    yield from self._timed(batch)
+                    if self.stopped:
+                        break
         finally:
             self._stop_clock()
             self._end()
 
+    def _stop(self) -> None:
+        self.stopped = True
+
+    def _timed(self, batch: Batch) -> Iterator[Batch]:
+        shape = tuple(_tokens(batch).shape)
+        if shape in self._shapes:
+            self._start_clock()
+            yield batch
+            self.examples += len(_tokens(batch))
+        else:
+            self._shapes.add(shape)
+            self._stop_clock()
+            start = perf_counter()
+            yield batch
+            self._read()
+            self.warmup_seconds += perf_counter() - start
+
     def add(self, *values: Any) -> None:
         """Note what a step gave: scalars on the device, or numbers."""
+        self._added += 1
         self._unread.append(values)
         if len(self._unread) >= self._every:
             self._read()
+
+    def report(self, device: Any) -> None:
+        """Print that the loop was stopped, if it was."""
+        if self.stopped:
+            print(f"stopped after step {self._added} of {self.num_steps}")
 
     def _start_clock(self) -> None:
         if self._started is None:
@@ -159,6 +204,7 @@ class LossLog(StepLog):
 
         The loss is the mean over the last tenth of the steps.
         """
+        StepLog.report(self, device)
         print(f"loss {last_tenth(self.loss):.3f}")
         print(f"{self.per_sec:.1f} examples/sec on {device}")
 
@@ -185,6 +231,7 @@ class TrainingLog(LossLog):
         The losses are means over the last tenth of the steps; d2l's are
         means over all of them.
         """
+        StepLog.report(self, device)
         print(f"MLM loss {last_tenth(self.mlm):.3f}, "
               f"NSP loss {last_tenth(self.nsp):.3f}")
         print(f"{self.pairs_per_sec:.1f} sentence pairs/sec on {device}")
@@ -193,8 +240,9 @@ class TrainingLog(LossLog):
 class FineTuningLog(StepLog):
     """Loss, accuracies, throughput and curves of fine-tuning, by epoch.
 
-    `watch` is called once an epoch, and `add` with the sum of the losses, the
-    number of right answers and the number of examples of each batch.
+    `watch` is called in each of `epochs`, and `add` with the sum of the
+    losses, the number of right answers and the number of examples of each
+    batch.
 
     Attributes:
         loss, train_acc: lists, means over the examples of each epoch.
@@ -230,6 +278,13 @@ class FineTuningLog(StepLog):
         """Examples a second, warm-up steps left out."""
         return self.per_sec
 
+    def epochs(self) -> Iterator[int]:
+        """The epochs' numbers, from 0; none follows one that was stopped."""
+        with first_interrupt_noted(self._stop):
+            for epoch in range(self.num_epochs):
+                if not self.stopped:
+                    yield epoch
+
     def is_best(self, dev_acc: float) -> bool:
         """Note the epoch's accuracy on dev; is it better than all before?"""
         is_best = dev_acc > max(self.dev_acc, default=-1)
@@ -251,7 +306,9 @@ class FineTuningLog(StepLog):
         self.loss.append(loss)
         self.train_acc.append(train_acc)
         self._epoch_start = len(self._rows)
-        if len(self.loss) == self.num_epochs:
+        if not self.dev_acc:
+            self.kept = len(self.loss) - 1
+        if self.stopped or len(self.loss) == self.num_epochs:
             self._bar.close()
 
     def _show(self) -> None:
@@ -264,6 +321,7 @@ class FineTuningLog(StepLog):
 
     def report(self, device: Any) -> None:
         """Print losses, accuracies and throughput, in d2l's words."""
+        super().report(device)
         line = (f"loss {self.loss[self.kept]:.3f}, "
                 f"train acc {self.train_acc[self.kept]:.3f}")
         if self.dev_acc:

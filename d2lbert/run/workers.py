@@ -1,0 +1,129 @@
+"""Each backend at work in a process of its own.
+
+What becomes of one does not touch the others: a worker that fails, or is
+killed, leaves a result that says why.
+"""
+
+import argparse
+import json
+import os
+import signal
+import subprocess
+import sys
+from types import FrameType, ModuleType
+from typing import Any
+
+from d2lbert.backends import BACKENDS, QUIET, load_backend
+from d2lbert.files import read_json, write_whole
+from d2lbert.run.report import FAILED
+
+Result = dict[str, Any]
+_OUT_OF_MEMORY = " (out of memory?)"
+
+
+class Workers:
+    """The workers of a run, one after another.
+
+    A first Ctrl-C lets the one that is training save and measure what it has
+    learned, and starts no other; a second one ends it. SIGTERM ends it, too.
+
+    Attributes:
+        results: of those that have come to an end, in order.
+        exit_code: 0 if there are results and all of them are good.
+    """
+
+    def __init__(self, args: argparse.Namespace) -> None:
+        self._args, self._interrupts = args, 0
+        self._process: subprocess.Popen | None = None
+        self.results: list[Result] = []
+
+    @property
+    def exit_code(self) -> int:
+        """As a shell expects it: 130 after Ctrl-C."""
+        if self._interrupts:
+            return 130
+        return int(not self.results or any(FAILED in r for r in self.results))
+
+    def run(self) -> None:
+        """Work on each backend; its result is in `results` at once."""
+        before = {number: signal.signal(number, handler) for number, handler
+                  in ((signal.SIGINT, self._interrupt),
+                      (signal.SIGTERM, self._terminate))}
+        try:
+            for backend in self._args.backend:
+                if not self._interrupts and (result := self._run_one(backend)):
+                    self.results.append(result)
+        finally:
+            if self._process and self._process.poll() is None:
+                self._process.kill()
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _run_one(self, backend: str) -> Result | None:
+        """A worker's result; None if its framework is not installed."""
+        file = self._args.results / f"{backend}.json"
+        file.unlink(missing_ok=True)
+        # A session of its own: what the terminal sends reaches us alone
+        self._process = subprocess.Popen(
+            self._command(backend), env={**QUIET, **os.environ},
+            start_new_session=True)
+        code = self._process.wait()
+        if file.exists():
+            return read_json(file, dict)
+        return code and {"backend": backend, FAILED: _reason(code)} or None
+
+    def _command(self, backend: str) -> list[str]:
+        args = self._args
+        command = [sys.executable, "-m", "d2lbert.run", "--worker",
+                   f"--chapter={args.chapter}", f"--backend={backend}",
+                   f"--corpus={args.corpus}", f"--model={args.model}",
+                   f"--results={args.results}"]
+        return command + [f"--steps={args.steps}"] * bool(args.steps)
+
+    def _interrupt(self, number: int, frame: FrameType | None) -> None:
+        self._interrupts += 1
+        if self._process:
+            self._process.send_signal(
+                signal.SIGINT if self._interrupts == 1 else signal.SIGTERM)
+
+    def _terminate(self, number: int, frame: FrameType | None) -> None:
+        sys.exit(128 + number)
+
+
+def _reason(code: int) -> str:
+    """Why a process ended that left no result."""
+    if code >= 0:
+        return f"exit status {code}"
+    name = signal.Signals(-code).name
+    return f"killed by {name}" + _OUT_OF_MEMORY * (name == "SIGKILL")
+
+
+def be_worker(chapter: ModuleType, args: argparse.Namespace) -> int:
+    """Do one backend's part here and leave its result. Returns an exit code.
+
+    A backend whose framework is not installed is passed over with a sentence
+    that says so.
+    """
+    (backend,) = args.backend
+    try:
+        result = _work(backend, chapter, args)
+    except KeyboardInterrupt:
+        result = {"backend": backend, FAILED: "stopped"}
+    except (OSError, ValueError, MemoryError) as error:
+        result = {"backend": backend,
+                  FAILED: str(error) or type(error).__name__}
+    if result:
+        write_whole(args.results / f"{backend}.json", json.dumps(result))
+    return int(FAILED in result)
+
+
+def _work(backend: str, chapter: ModuleType, args: argparse.Namespace
+          ) -> Result:
+    title = BACKENDS[backend].title
+    try:
+        load_backend(backend)
+    except ImportError as error:
+        print(f"{title} is left out: {error}", file=sys.stderr)
+        return {}
+    print(f"{title}: {chapter.describe(args)}", flush=True)
+    return chapter.work(backend, args, args.results / backend)
