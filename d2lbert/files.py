@@ -1,5 +1,6 @@
 """Files written whole or not at all, and JSON of a known kind."""
 
+import hashlib
 import json
 import os
 import tempfile
@@ -11,6 +12,7 @@ from typing import TypeVar
 from d2lbert.checks import CheckpointError
 
 Kind = TypeVar("Kind")
+SEAL = ".sealed.json"  # {file of its folder: [size in bytes, SHA-1]}
 
 
 @contextmanager
@@ -33,6 +35,39 @@ def draft_of(path: str | Path) -> Iterator[Path]:
         draft = Path(scratch, path.name)
         yield draft
         os.replace(draft, path)
+
+
+def seal(folder: Path) -> None:
+    """Note in a folder which files it holds, so that damage can be seen."""
+    marks = {path.relative_to(folder).as_posix(): _mark(path)
+             for path in sorted(folder.rglob("*")) if path.is_file()}
+    (folder / SEAL).write_text(json.dumps(marks, indent=0), encoding="utf-8")
+
+
+def damage(folder: Path) -> str:
+    """What is wrong with a sealed folder, in words; "" if nothing is.
+
+    One without a seal, which somebody else has made, is taken as it is, and
+    so are files that came into it later.
+    """
+    if not (folder / SEAL).is_file():
+        return ""
+    try:
+        marks = read_json(folder / SEAL, dict)
+    except CheckpointError as error:
+        return str(error)
+    for name, mark in marks.items():
+        if not (folder / name).is_file():
+            return f"{name} is missing"
+        if _mark(folder / name) != mark:
+            return f"{name} is not as it was written"
+    return ""
+
+
+def _mark(path: Path) -> list:
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha1").hexdigest()
+    return [path.stat().st_size, digest]
 
 
 def write_whole(path: str | Path, data: str | bytes) -> None:

@@ -3,6 +3,7 @@
 import gzip
 import io
 import os
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -13,6 +14,7 @@ import requests
 from webserver import names_in, sha1, zipped
 
 from d2lbert.data import hub
+from d2lbert.files import SEAL
 
 DEAD = "http://127.0.0.1:9/x.bin"  # the discard port: nobody listens
 pytestmark = pytest.mark.usefixtures("empty_cache")
@@ -161,13 +163,38 @@ def test_an_archive_is_unpacked_once(site, tmp_path, fname, pack):
     offer(site, fname, pack({"x/a": b"a", "x/y/b": b"b", "other": b"o"}))
     folder = hub.download_extract("x", data_dir=tmp_path)
     assert folder == str(tmp_path / "x")
-    assert names_in(tmp_path) == sorted([fname, "x", "x/a", "x/y", "x/y/b"])
+    assert names_in(tmp_path) == sorted(
+        [fname, "x", f"x/{SEAL}", "x/a", "x/y", "x/y/b"])
     assert (tmp_path / "x" / "y" / "b").read_bytes() == b"b"
-    (tmp_path / "x" / "a").write_bytes(b"edited")
     (tmp_path / fname).unlink()
+    (tmp_path / "x" / "mine").write_bytes(b"")
     hub.download_extract("x", data_dir=tmp_path)
-    assert (tmp_path / "x" / "a").read_bytes() == b"edited"
     assert len(site.asked) == 1
+
+
+@pytest.mark.parametrize("harm, said", [
+    (lambda x: (x / "a").write_bytes(b"b"), "a is not as it was written"),
+    (lambda x: (x / "a").write_bytes(b""), "a is not as it was written"),
+    (lambda x: (x / "y" / "b").unlink(), "y/b is missing"),
+    (lambda x: (x / SEAL).write_text("{"), f"{SEAL} is not JSON")])
+def test_an_unpacked_folder_that_is_damaged_is_named(
+        site, tmp_path, harm, said):
+    offer(site, "x.zip", zipped({"x/a": b"a", "x/y/b": b"b"}))
+    folder = Path(hub.download_extract("x", data_dir=tmp_path))
+    harm(folder)
+    with pytest.raises(hub.ArchiveError, match=said) as error:
+        hub.download_extract("x", data_dir=tmp_path)
+    assert f"{folder} is not what was unpacked" in str(error.value)
+    shutil.rmtree(folder)
+    assert hub.download_extract("x", data_dir=tmp_path) == str(folder)
+
+
+def test_a_folder_that_somebody_else_unpacked_is_taken_as_it_is(
+        site, tmp_path):
+    offer(site, "x.zip", zipped({"x/a": b"a"}))
+    (tmp_path / "x").mkdir()
+    assert hub.download_extract("x", data_dir=tmp_path) == str(tmp_path / "x")
+    assert not site.asked
 
 
 def test_a_folder_in_the_archive_can_be_named(site, tmp_path):

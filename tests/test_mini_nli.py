@@ -219,15 +219,19 @@ def test_a_tree_branches_to_the_right():
 
 def test_files_are_the_same_each_time_and_left_alone(folder, tmp_path):
     write_mini_nli(tmp_path / "again")
-    files = sorted(f.name for f in (tmp_path / "again").iterdir())
+    files = sorted(f.name for f in (tmp_path / "again").glob("[!.]*"))
     assert files == sorted(f"snli_1.0_{split}.txt" for split in SIZES)
     for name in files:
         text = (folder / name).read_bytes()
         assert text == (tmp_path / "again" / name).read_bytes()
         assert b"\r" not in text and text.endswith(b"\n")
-    (tmp_path / "again" / files[0]).write_text("mine")
-    write_mini_nli(tmp_path / "again")
-    assert (tmp_path / "again" / files[0]).read_text() == "mine"
+    (tmp_path / "again" / files[0]).unlink()
+    with pytest.raises(FileExistsError, match=f"{files[0]} is missing"):
+        write_mini_nli(tmp_path / "again")
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "text").write_text("mine")
+    with pytest.raises(FileExistsError, match="it lacks one of"):
+        write_mini_nli(tmp_path / "mine")
 
 
 def test_an_interrupted_run_leaves_nothing(tmp_path, monkeypatch):

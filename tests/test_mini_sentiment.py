@@ -184,15 +184,17 @@ def test_words_of_held_out_opinions_are_known(splits):
 def test_files_are_the_same_each_time_and_left_alone(
         folder, tmp_path, monkeypatch):
     write_mini_sentiment(tmp_path / "again")
-    names = sorted(f.name for f in (tmp_path / "again").iterdir())
+    names = sorted(f.name for f in (tmp_path / "again").glob("[!.]*"))
     assert names == ["dev.tsv", "test.tsv", "train.tsv"]
     for name in names:
         text = (folder / name).read_bytes()
         assert text == (tmp_path / "again" / name).read_bytes()
         assert text.startswith(b"sentence\tlabel\n") and b"\r" not in text
-    (tmp_path / "again" / "dev.tsv").write_text("mine")
     monkeypatch.setattr(minisentiment, "_splits", None)  # not even drawn again
     write_mini_sentiment(tmp_path / "again")
+    (tmp_path / "again" / "dev.tsv").write_text("mine")
+    with pytest.raises(FileExistsError, match="dev.tsv is not as it was"):
+        write_mini_sentiment(tmp_path / "again")
     assert (tmp_path / "again" / "dev.tsv").read_text() == "mine"
 
 

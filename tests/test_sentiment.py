@@ -44,10 +44,11 @@ def write(path, *lines, head="sentence\tlabel"):
 
 def test_quotes_and_blanks_and_line_ends(tmp_path):
     path = write(tmp_path / "dev.tsv", 'a "fine\t1', "it 's a charm \t1\r",
-                 '" dull "\t0', "caf\u00e9 \u2028 noir\t0")
+                 '" dull "\t0', "caf\u00e9 \u2028 noir\t0",
+                 "x" * 200_000 + "\t1", "a\rb \x0c c\t0")
     assert read_sst2(path) == (
-        ['a "fine', "it 's a charm", '" dull "', "caf\u00e9 \u2028 noir"],
-        [1, 1, 0, 0])
+        ['a "fine', "it 's a charm", '" dull "', "caf\u00e9 \u2028 noir",
+         "x" * 200_000, "a\rb \x0c c"], [1, 1, 0, 0, 1, 0])
     assert read_sst2(str(path)) == read_sst2(path)
 
 
@@ -58,7 +59,6 @@ def test_quotes_and_blanks_and_line_ends(tmp_path):
     (["fine\t2"], "line 2 of .*dev.tsv has the label '2', not 0 or 1"),
     (["fine\t"], "line 2 of .* the label '', .*has no labels"),
     (["fine\t1", "  \t1"], "line 3 of .*dev.tsv has an empty sentence"),
-    (["x" * 200_000 + "\t1"], "line 2 of .*dev.tsv cannot be read"),
     ([], "dev.tsv has a header and no sentences")])
 def test_bad_lines_are_named(lines, message, tmp_path):
     with pytest.raises(ValueError, match=message):

@@ -21,6 +21,20 @@ def test_columns_and_labels(tmp_path):
         [2, 0, 1])
 
 
+@pytest.mark.parametrize("blank", ["\u2028", "\x85", "\x0c", "\x1c", "\r"])
+def test_lines_end_at_a_line_feed_only(blank, tmp_path):
+    write_snli(tmp_path, f"entailment\ta man{blank}here\tno{blank}woman\t\r",
+               f"neutral\tc\td\ta{blank}man")
+    assert read_snli(tmp_path, True) == (
+        ["a man here", "c"], ["no woman", "d"], [0, 2])
+
+
+@pytest.mark.parametrize("label, num", [("entailment", 2), ("-", 1)])
+def test_a_file_without_a_header_loses_no_pair(label, num, tmp_path):
+    write_snli(tmp_path, "neutral\tc\td", head=f"{label}\ta\tb")
+    assert len(read_snli(tmp_path, True)[0]) == num
+
+
 def test_pairs_without_a_label_or_a_sentence_are_counted(tmp_path, capsys):
     write_snli(tmp_path, "-\ta\tb\t", "neutral\ta\tb\t", "joke\ta\tb\t",
           "entailment\ta\t( ( ) )\t")
@@ -60,6 +74,10 @@ def test_mini_nli_is_written_once_and_unknown_names_are_told():
     assert nli_folder("mini-nli") == str(folder)
     assert (folder / "snli_1.0_dev.txt").stat().st_mtime_ns == stamp
     assert nli_folder(folder) == str(folder)
+    whole = (folder / "snli_1.0_dev.txt").read_bytes()
+    (folder / "snli_1.0_dev.txt").write_bytes(whole[:1000])
+    assert nli_folder("mini-nli") == str(folder)  # made again
+    assert (folder / "snli_1.0_dev.txt").read_bytes() == whole
     with pytest.raises(ValueError, match="unknown corpus 'multinli'"):
         nli_folder("multinli")
 

@@ -130,6 +130,17 @@ def read_text(path: Path) -> str:
                          "as UTF-8 and try again") from error
 
 
+def read_lines(path: Path) -> list[str]:
+    """The lines of a UTF-8 file.
+
+    They end at a line feed, perhaps behind a carriage return, and nowhere
+    else: what other characters str.splitlines cuts at are in the text.
+    """
+    lines = read_text(path).split("\n")
+    return [line.removesuffix("\r") for line in lines[:-1]] + (
+        lines[-1:] if lines[-1] else [])
+
+
 def _paragraphs(text: str) -> Paragraphs:
     """Split lines at ' . ' into lower-case paragraphs, as d2l does.
 

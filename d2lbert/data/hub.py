@@ -21,7 +21,7 @@ import pooch
 import requests
 
 from d2lbert import __version__
-from d2lbert.files import draft_of
+from d2lbert.files import damage, draft_of, seal
 
 DATA_URL = "http://d2l-data.s3-accelerate.amazonaws.com/"
 # name -> (address or tuple of addresses, sha1 or None); add your own entries
@@ -128,7 +128,8 @@ def download_extract(name: str, folder: str | None = None,
         ValueError: for a name that is not in DATA_HUB, or no archive.
         DownloadError: as `download`.
         ArchiveError: if the archive is damaged, has no such folder, or holds
-            links, devices, paths that leave it or too much.
+            links, devices, paths that leave it or too much; or if the folder
+            is no longer what was unpacked.
     """
     fname = _entry(name)[0]
     folder = folder or _stem(fname)
@@ -145,6 +146,9 @@ def download_extract(name: str, folder: str | None = None,
         except OSError:
             if not target.is_dir():  # or else another process was quicker
                 raise
+    if harm := damage(target):
+        raise ArchiveError(f"{target} is not what was unpacked ({harm}): "
+                           "delete the folder to unpack it again")
     return str(target)
 
 
@@ -219,6 +223,7 @@ def _unpack(archive: str | Path, folder: str, target: Path) -> None:
                 f"{archive} holds no folder {folder!r}, only "
                 f"{sorted(os.listdir(scratch))[:5]}")
         os.replace(Path(scratch, folder), draft)
+        seal(draft)
 
 
 def _write_members(archive: str | Path, folder: Path) -> None:

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from d2lbert.data import hub
-from d2lbert.data.corpora import read_text
+from d2lbert.data.corpora import read_lines
 from d2lbert.data.mini.bundled import bundled_folder
 from d2lbert.data.mini.nli import LABELS, write_mini_nli
 
@@ -64,8 +64,10 @@ def read_snli(data_dir: str | Path, is_train: bool = True,
     if split not in SPLITS:
         raise ValueError(f"unknown split {split!r}: use one of {SPLITS}")
     path = Path(data_dir, f"snli_1.0_{split}.txt")
-    rows = [_columns(line, number, path) for number, line in
-            enumerate(read_text(path).splitlines(), 1) if number > 1]
+    rows = [_columns(line, number, path)
+            for number, line in enumerate(read_lines(path), 1)]
+    if rows and rows[0][0] not in (*LABELS, "-"):
+        del rows[0]  # the header
     pairs = [(premise, hypothesis, LABELS.index(label))
              for label, premise, hypothesis in rows
              if label in LABELS and premise and hypothesis]

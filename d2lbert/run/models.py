@@ -129,7 +129,7 @@ def make_bert(backend: str, vocab_size: int, seed: int = 0, **sizes: Any
     """A `BERTModel` with the shared initial weights.
 
     Args:
-        backend: 'torch', 'mxnet' or 'jax'.
+        backend: a name in `d2lbert.backends.BACKENDS`.
         sizes: num_hiddens, ffn_num_hiddens, num_heads, num_blks, dropout
             and, if wanted, max_len.
     """

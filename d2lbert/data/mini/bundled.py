@@ -1,5 +1,6 @@
 """Data sets that a grammar writes, as folders of text files in the cache."""
 
+import shutil
 import tomllib
 from collections.abc import Callable, Iterable, Sequence
 from hashlib import sha1
@@ -8,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from d2lbert.data import hub
-from d2lbert.files import draft_of
+from d2lbert.files import damage, draft_of, seal
 
 _HERE = resources.files(__package__)
 
@@ -22,6 +23,8 @@ def bundled_folder(name: str, sources: Sequence[str],
                    write: Callable[[Path], None]) -> Path:
     """A folder in the cache, under a name that the grammar decides.
 
+    One that is damaged is made again.
+
     Args:
         name: of the data set.
         sources: the files here that decide its contents.
@@ -30,6 +33,8 @@ def bundled_folder(name: str, sources: Sequence[str],
     digest = sha1(b"".join(_HERE.joinpath(source).read_bytes()
                            for source in sources)).hexdigest()
     folder = hub.cache_dir() / f"{name}-{digest[:12]}"
+    if damage(folder):
+        shutil.rmtree(folder, ignore_errors=True)
     write(folder)
     return folder
 
@@ -44,21 +49,28 @@ def write_files(folder: str | Path, names: Sequence[str],
         names: of the files; make_texts: () -> their texts, in that order.
 
     Raises:
-        OSError: if there is a folder with something else in it.
+        FileExistsError: if there is a folder with something else in it, or
+            with files that are no longer as they were written.
     """
     folder = Path(folder)
     if _has_all(folder, names):
         return
+    if folder.is_dir() and any(folder.iterdir()):
+        reason = damage(folder) or f"it lacks one of {', '.join(names)}"
+        raise FileExistsError(f"{folder} is not what was written ({reason}): "
+                              "delete it, or name another folder")
     try:
         with draft_of(folder) as draft:
             draft.mkdir()
             for name, text in zip(names, make_texts()):
                 Path(draft, name).write_text(
                     text, encoding="utf-8", newline="\n")
+            seal(draft)
     except OSError:
         if not _has_all(folder, names):  # or else another was quicker
             raise
 
 
 def _has_all(folder: Path, names: Sequence[str]) -> bool:
-    return all(Path(folder, name).is_file() for name in names)
+    return (all(Path(folder, name).is_file() for name in names)
+            and not damage(folder))
