@@ -4,6 +4,7 @@ from importlib import import_module
 
 import numpy as np
 import pytest
+from inside import inside
 
 from d2lbert.backends import BACKENDS, load_backend
 from d2lbert.data.pretraining import RESERVED_TOKENS
@@ -61,13 +62,14 @@ def make_batch(seed=0, B=6, L=13, P=4):
             rng.integers(0, 2, B).astype(np.int32))
 
 
+def look(bert):
+    """What looks inside a model's backend."""
+    return inside(bert.d2l.__name__.rpartition(".")[2])
+
+
 def forward(bert, batch):
     """encoded_X, mlm_Y_hat, nsp_Y_hat in evaluation mode."""
-    inputs = bert.d2l.to_tensors(batch)[:4]
-    if bert.d2l.__name__.endswith("torch"):
-        bert.net.eval()
-    outputs = (bert.net(*inputs) if bert.params is None
-               else bert.net.apply(bert.params, *inputs))
+    outputs = look(bert).run(bert, *bert.d2l.to_tensors(batch)[:4])
     return [to_numpy(x) for x in outputs]
 
 
@@ -80,67 +82,39 @@ def to_numpy(x):
 def activations(bert, batch):
     """Output of each attention and each block, in order, (B, L, H)."""
     inputs = bert.d2l.to_tensors(batch)[:3]
-    if bert.params is not None:
-        _, state = bert.net.apply(bert.params, *inputs, mutable=[
-            "intermediates"], capture_intermediates=True)
-        blks = state["intermediates"]["encoder"]
-        return [np.asarray(part["__call__"][0])
-                for i in range(SIZES["num_blks"])
-                for part in (blks[f"blks_{i}"]["attention"],
-                             blks[f"blks_{i}"])]
-    seen = []
+    return [to_numpy(x) for x in look(bert).activations(bert, *inputs)]
 
-    def keep(module, args, output):
-        seen.append(to_numpy(output))
 
-    hooks = [part.register_forward_hook(keep)
-             for blk in bert.net.encoder.blks for part in (blk.attention, blk)]
-    forward(bert, batch)
-    for hook in hooks:
-        hook.remove() if hasattr(hook, "remove") else hook.detach()
-    return seen
+def attention_weights(bert, batch):
+    """The weights (B, num_heads, L, L) that the first block's attention keeps.
+    """
+    inputs = bert.d2l.to_tensors(batch)[:3]
+    return to_numpy(look(bert).attention_weights(bert, *inputs))
 
 
 def losses_and_grads(bert, batch):
     """mlm_l, nsp_l and {name: gradient of their sum}, by the clear path."""
-    return {"torch": _torch, "mxnet": _mxnet, "jax": _jax}[
-        bert.d2l.__name__.rpartition(".")[2]](bert, bert.d2l.to_tensors(batch))
+    return look(bert).losses_and_grads(bert, bert.d2l.to_tensors(batch), V)
 
 
-def _torch(bert, batch):
-    bert.net.zero_grad()
-    mlm_l, nsp_l, l = bert.d2l._get_batch_loss_bert(
-        bert.net, bert.d2l.cross_entropy(), V, *batch)
-    l.backward()
-    return mlm_l.item(), nsp_l.item(), {
-        name: p.grad.numpy().copy()
-        for name, p in bert.net.named_parameters()}
+def first_block(bert, X, *valid_lens):
+    """The first block's output for (B, L, H), with valid lengths (B,) or not.
+    """
+    tensors = bert.d2l.to_tensors((X, *valid_lens))
+    return to_numpy(look(bert).run_block(bert, *tensors))
 
 
-def _mxnet(bert, batch):
-    from mxnet import autograd
-
-    from d2lbert.mxnet.checkpoint import named_parameters
-    with autograd.record():
-        mlm_ls, nsp_ls, ls = bert.d2l._get_batch_loss_bert(
-            bert.net, bert.d2l.cross_entropy(), V, *([x] for x in batch))
-    ls[0].backward()
-    return float(mlm_ls[0]), float(nsp_ls[0]), {
-        name: p.grad().asnumpy()
-        for name, p in named_parameters(bert.net).items()}
+def logits(bert, X):
+    """What a classifier gives for (tokens, segments, valid_lens), (B, C)."""
+    return to_numpy(look(bert).run_classifier(bert, *bert.d2l.to_tensors(X)))
 
 
-def _jax(bert, batch):
-    import jax
-
-    def loss(params):
-        mlm_l, nsp_l, l = bert.d2l._get_batch_loss_bert(
-            bert.net, params, None, bert.d2l.cross_entropy(), V, *batch)
-        return l, (mlm_l, nsp_l)
-
-    (_, (mlm_l, nsp_l)), grads = jax.value_and_grad(
-        loss, has_aux=True)(bert.params)
-    return float(mlm_l), float(nsp_l), bert.d2l.export_params(grads)
+def fresh_params(backend):
+    """A small model's weights as the backend itself initialises them."""
+    d2l = load_backend(backend)
+    inputs = d2l.to_tensors(make_batch())[:4]
+    return inside(backend).fresh_params(
+        d2l, d2l.BERTModel(V, **SIZES), *inputs)
 
 
 def small_classifier(backend, seed=0, noise=0.3, **sizes):
@@ -163,68 +137,7 @@ def attend(backend, name, Q, K, V, valid_lens):
     room = "model" if name == "dot_product_attention" else "fast"
     module = import_module(f"d2lbert.{backend}.{room}")
     visible = (np.arange(Q.shape[2]) < valid_lens[:, None])[:, None, None]
-    return {"torch": _attend_torch, "mxnet": _attend_mxnet,
-            "jax": _attend_jax}[backend](
-                getattr(module, name), (Q, K, V), visible)
-
-
-def _attend_torch(function, arrays, visible):
-    import torch
-    tensors = [torch.tensor(x, requires_grad=True) for x in arrays]
-    out, _ = function(*tensors, torch.tensor(visible), torch.nn.Dropout(0.0))
-    (out ** 2).sum().backward()
-    return out.detach().numpy(), [x.grad.numpy() for x in tensors]
-
-
-def _attend_mxnet(function, arrays, visible):
-    import mxnet as mx
-    B, num_heads, L, d = arrays[0].shape
-    tensors = [mx.np.array(x.reshape(-1, L, d)) for x in arrays]
-    mask = np.repeat(visible[:, 0], num_heads, axis=0).astype(np.float32)
-    is_fused = function.__name__ == "fused_attention"
-    mask = mx.np.array(mask.sum((1, 2)) if is_fused else mask)
-    for x in tensors:
-        x.attach_grad()
-    with mx.autograd.record():
-        out = function(mx, *tensors, mask, d ** 0.5, lambda weights: weights)
-        out = out if is_fused else out[0]
-        loss = (out ** 2).sum()
-    loss.backward()
-    out, *grads = (x.asnumpy().reshape(B, num_heads, L, d)
-                   for x in (out, *(x.grad for x in tensors)))
-    return out, grads
-
-
-def _attend_jax(function, arrays, visible):
-    import jax
-    tensors = [jax.numpy.array(x.swapaxes(1, 2)) for x in arrays]
-
-    def loss(*tensors):
-        out, _ = function(*tensors, visible, lambda weights: weights)
-        return (out ** 2).sum(), out
-
-    grads, out = jax.grad(loss, argnums=(0, 1, 2), has_aux=True)(*tensors)
-    out, *grads = (np.asarray(x).swapaxes(1, 2) for x in (out, *grads))
-    return out, grads
-
-
-def attention_weights(bert, batch):
-    """The weights (B, num_heads, L, L) that the first block's attention keeps.
-    """
-    inputs = bert.d2l.to_tensors(batch)[:3]
-    if bert.params is not None:
-        _, state = bert.net.apply(
-            bert.params, *inputs, mutable=["intermediates"])
-        blks = state["intermediates"]["encoder"]
-        return np.asarray(blks["blks_0"]["attention"]["attention_weights"][0])
-    attention = bert.net.encoder.blks[0].attention
-    attention.keep_weights = True
-    bert.net(*inputs)
-    weights = to_numpy(attention.attention_weights)
-    attention.keep_weights = False
-    bert.net(*inputs)
-    assert attention.attention_weights is None  # not those of another call
-    return weights
+    return inside(backend).attend(getattr(module, name), (Q, K, V), visible)
 
 
 SNLI_HEAD = "gold_label\tsentence1_binary_parse\tsentence2_binary_parse\tmore"

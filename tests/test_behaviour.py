@@ -11,6 +11,7 @@ from harness import (
     V,
     each_backend,
     forward,
+    fresh_params,
     losses_and_grads,
     make_batch,
     small_bert,
@@ -92,8 +93,7 @@ def test_next_sentence_is_read_from_cls_alone(backend):  # [23]
 
 @each_backend()
 def test_initial_weights_are_small_and_alike(backend):  # [7]
-    net = make_bert(backend, V, **SIZES)
-    own = fresh_params(net)
+    own = fresh_params(backend)
     shapes = bert_shapes(V, **SIZES)
     assert {name: a.shape for name, a in own.items()} == shapes
     for name, array in own.items():
@@ -102,20 +102,6 @@ def test_initial_weights_are_small_and_alike(backend):  # [7]
             assert abs(np.mean(array)) < 0.01, name
         else:
             assert (array == name.endswith(".weight")).all(), name
-
-
-def fresh_params(bert):
-    """Weights as the backend itself initialises them."""
-    if bert.params is not None:
-        import jax
-        inputs = bert.d2l.to_tensors(make_batch())[:4]
-        return bert.d2l.export_params(
-            bert.net.init(jax.random.key(0), *inputs))
-    net = bert.d2l.BERTModel(V, **SIZES)
-    if hasattr(net, "initialize"):
-        from mxnet import init
-        net.initialize(init.Xavier())  # as d2l's programs do
-    return bert.d2l.export_params(net)
 
 
 @each_backend()

@@ -9,6 +9,7 @@ from harness import (
     V,
     each_backend,
     installed,
+    logits,
     random_pairs,
     small_classifier,
     to_numpy,
@@ -28,15 +29,6 @@ def data(backend, num=300, seed=0, longest=10):
     d2l = load_backend(backend)
     return d2l.SNLIBERTDataset(random_pairs(num, longest, seed), MAX_LEN,
                                VOCAB)
-
-
-def logits(bert, X):
-    X = bert.d2l.to_tensors(X)
-    if bert.params is not None:
-        return to_numpy(bert.net.apply(bert.params, *X))
-    if bert.d2l.__name__.endswith("torch"):
-        bert.net.eval()
-    return to_numpy(bert.net(X))
 
 
 def one_step(bert, batches, lr=1e-3, epochs=1, **recipe):
@@ -316,3 +308,16 @@ def test_a_small_classifier_takes_over_a_bert():
     bert = make_classifier("torch", V, pretrained=params, **SIZES)
     for name, array in bert.export_params().items():
         np.testing.assert_array_equal(array, params[name])
+
+
+@each_backend()
+def test_each_step_of_fine_tuning_drops_other_activations(backend):
+    batch = next(iter(PairBatches(data(backend, 20), 20)))
+
+    def losses(**sizes):
+        return one_step(small_classifier(backend, **sizes), [batch], 0.0,
+                        3).loss
+
+    still, dropped = losses(), losses(dropout=0.5)
+    assert still == close([still[0]] * 3, abs=1e-6)
+    assert np.diff(sorted([still[0], *dropped])).min() > 1e-4

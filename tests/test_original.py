@@ -362,6 +362,39 @@ def test_five_steps_of_fit(backend):
 
 
 @each_backend()
+def test_matrices_decay_and_vectors_do_not(backend):
+    """A first step of Adam has length 1; what is left over is the decay."""
+    net, rng = make_original(
+        backend, "BertForPreTraining", without_dropout()), (
+            np.random.default_rng(0))
+    before = {name: rng.normal(size=x.shape).astype(np.float32)
+              for name, x in sorted(net.export_params().items())}
+    net.import_params(before)
+    batch = make_batch(without_dropout())
+    _, grads = loss_and_grads(net, batch)
+    net.fit([batch], 1, 0.1)
+    for name, after in net.export_params().items():
+        clear = np.abs(grads[name]) > 1e-2  # beside Adam's epsilon
+        decay = (before[name] - after) / 0.1 - np.sign(grads[name])
+        wanted = 0.01 * before[name] * (before[name].ndim > 1)
+        np.testing.assert_allclose(decay[clear], wanted[clear], atol=2e-3)
+
+
+@each_backend()
+def test_each_step_of_fit_drops_other_activations(backend):
+    batch = make_batch(without_dropout())
+
+    def losses(**sizes):
+        net = make_original(backend, "BertForPreTraining",
+                            without_dropout(**sizes))
+        return net.fit([batch], 3, 0.0).loss
+
+    still, dropped = losses(), losses(hidden_dropout_prob=0.5)
+    assert still == close([still[0]] * 3, abs=1e-5)
+    assert np.diff(sorted([still[0], *dropped])).min() > 1e-4
+
+
+@each_backend()
 def test_dropout_is_on_in_training_alone(backend):
     sizes = dict(hidden_dropout_prob=0.5, attention_probs_dropout_prob=0.5)
     batch = make_batch(without_dropout())

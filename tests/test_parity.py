@@ -1,4 +1,4 @@
-"""The three backends compute the same BERT.
+"""All backends compute the same BERT.
 
 Each is held against NumPy in float64 (tests/reference.py), so that a backend
 installed alone is tested as well; and against files written by d2l 1.0.3.
@@ -17,6 +17,7 @@ from harness import (
     attend,
     attention_weights,
     each_backend,
+    first_block,
     forward,
     installed,
     load,
@@ -24,7 +25,6 @@ from harness import (
     make_batch,
     save,
     small_bert,
-    to_numpy,
 )
 
 from d2lbert.backends import BACKENDS
@@ -97,23 +97,9 @@ def test_attention_without_lengths_sees_everything(backend):
     tokens, segments, *_ = make_batch()
     full = np.full(len(tokens), tokens.shape[1], np.int32)
     expected = forward(bert, (tokens, segments, full))[0]
-    X = bert.d2l.to_tensors((tokens, segments))
-    outputs = (bert.net(*X) if bert.params is None
-               else bert.net.apply(bert.params, *X))
-    assert_close(to_numpy(outputs[0]), expected)
-    assert_close(to_numpy(block_without_lengths(bert, expected)),
-                 to_numpy(block_without_lengths(bert, expected, full)))
-
-
-def block_without_lengths(bert, X, valid_lens=None):
-    """The first block on some vectors, with or without valid lengths."""
-    X, *lens = bert.d2l.to_tensors(
-        (X,) if valid_lens is None else (X, valid_lens))
-    lens = lens[0] if lens else None
-    if bert.params is None:
-        return bert.net.encoder.blks[0](X, lens)
-    blk = bert.net.bind(bert.params).encoder.blks[0]
-    return blk(X, lens)
+    assert_close(forward(bert, (tokens, segments))[0], expected)
+    assert_close(first_block(bert, expected),
+                 first_block(bert, expected, full))
 
 
 @each_backend()
@@ -127,6 +113,21 @@ def test_attention_weights_can_be_had(backend):
     assert weights.transpose(0, 3, 1, 2)[hidden].max() == 0
     assert_close(forward(bert, batch)[0], reference.encode(
         doubles(bert), *batch[:3], SIZES["num_heads"])[-1])
+
+
+@pytest.mark.skipif(not installed("mxnet"), reason="mxnet is not installed")
+def test_a_hybridized_net_keeps_no_weights_and_says_so():
+    bert, batch = small_bert("mxnet"), make_batch()
+    attention = bert.net.encoder.blks[0].attention
+    bert.net.hybridize()
+    forward(bert, batch)
+    attention.keep_weights = True  # as after training
+    forward(bert, batch)
+    with pytest.raises(ValueError, match=r"call net.hybridize\(False\)"):
+        _ = attention.attention_weights
+    bert.net.hybridize(False)
+    forward(bert, batch)
+    assert attention.attention_weights.shape[1] == SIZES["num_heads"]
 
 
 @each_backend()

@@ -26,7 +26,8 @@ def read(name):
     return (ROOT / name).read_text(encoding="utf-8")
 
 
-PROJECT = tomllib.loads(read("pyproject.toml"))["project"]
+PYPROJECT = tomllib.loads(read("pyproject.toml"))
+PROJECT = PYPROJECT["project"]
 CITATION = yaml.safe_load(read("CITATION.cff"))
 (REPO,) = yaml.safe_load(read(".pre-commit-config.yaml"))["repos"]
 # YAML 1.1 reads the key `on` as True
@@ -59,6 +60,21 @@ def test_citation_is_of_this_version_and_licence():
         *BOOK.authors]
     code, prose = PROJECT["license"].split(" AND ")
     assert CITATION["license"] == code and prose in CITATION["abstract"]
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_every_backend_has_its_places(backend):
+    """Its notebooks, its extra, its floor; its framework nowhere else."""
+    assert backend in BOOK.backends
+    extras = PROJECT["optional-dependencies"]
+    (everything,) = extras["all"]
+    assert extras[backend] and backend in Requirement(everything).extras
+    layers, frameworks = PYPROJECT["tool"]["importlinter"]["contracts"]
+    (floor,) = [floor for floor in layers["layers"] if "torch" in floor]
+    assert backend in floor.split(" | ")
+    needed = {Requirement(line).name for line in PROJECT["dependencies"]}
+    assert set(BACKENDS[backend].distributions) - needed <= {
+        *frameworks["forbidden_modules"]}
 
 
 def test_workflow_runs_make_test_and_may_only_read():

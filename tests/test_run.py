@@ -8,14 +8,19 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from harness import installed
 
 from d2lbert.backends import BACKENDS, load_backend
+from d2lbert.checkpoints.d2l import BERT_MINI
+from d2lbert.checkpoints.params import load_params
 from d2lbert.run import nli, pretraining
 from d2lbert.run.__main__ import arguments, main
 from d2lbert.run.report import markdown_table
 from d2lbert.run.workers import Workers
+
+WORDS = "encoder.token_embedding.weight"
 
 
 def run(*args, **env):
@@ -60,7 +65,10 @@ def test_the_chapter_on_pairs(tmp_path):
     numbers = json.loads((tmp_path / f"{backend}.json").read_text())
     for start in nli.STARTS:
         assert 0.2 < numbers[start]["test_acc"] < 1
-        assert (tmp_path / backend / f"{start}.safetensors").exists()
+        words = load_params(tmp_path / backend / f"{start}.safetensors")[WORDS]
+        known = load_params(BERT_MINI / "pretrained.params")[WORDS]
+        likeness = np.corrcoef(words.ravel(), known.ravel())[0, 1]
+        assert likeness > 0.9 if start == "pretrained" else likeness < 0.1
     assert done.stdout.count(f"notebooks/{backend}/nli-bert.ipynb") == 2
     assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG")
 

@@ -235,3 +235,15 @@ def test_an_epoch_is_arrays_not_examples():
     # The corpus stays one array of tokens; batches are made as they are used.
     assert batches.sentences.tokens.shape == (500 * 3 * 9,)
     assert sum(x.nbytes for x in arrays) < 600 * batches.num_examples
+
+
+@each_backend()
+def test_each_step_of_pretraining_drops_other_activations(backend):
+    def losses(**sizes):
+        bert = small_bert(backend, **sizes)
+        batch = bert.d2l.to_tensors(make_batch())
+        return bert.train([batch], V, 3, lr=0.0).mlm
+
+    still, dropped = losses(), losses(dropout=0.5)
+    assert still == pytest.approx([still[0]] * 3, abs=1e-6)
+    assert np.diff(sorted([still[0], *dropped])).min() > 1e-4
