@@ -9,6 +9,18 @@ class CheckpointError(ValueError):
     """A checkpoint that cannot be read or does not fit the model."""
 
 
+def check_layers(number: int, num_tensors: int) -> None:
+    """Raise CheckpointError if a file asks for more layers than it can have.
+
+    A few bytes that ask for a million of them would take minutes and all
+    memory before anything is found to be missing.
+    """
+    if number > num_tensors:
+        raise CheckpointError(
+            f"the configuration asks for {number} layers, and the weights "
+            f"are {num_tensors} tensors: they are not of one model")
+
+
 def check_heads(num_hiddens: int, num_heads: int) -> None:
     """Raise ValueError if the heads do not divide the hidden size."""
     if num_heads < 1 or num_hiddens % num_heads:

@@ -2,6 +2,7 @@
 
 import io
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -22,11 +23,14 @@ from webserver import sha1, zipped
 
 from d2lbert.backends import BACKENDS, load_backend
 from d2lbert.checkpoints.d2l import (
+    BERT_MINI,
     bert_shapes,
     find_pretrained,
+    load_pretrained_params,
     pretrained_sizes,
     save_pretrained_model,
 )
+from d2lbert.checkpoints.gluonfiles import read_gluon_file
 from d2lbert.checkpoints.params import (
     fit_params,
     initial_params,
@@ -183,6 +187,30 @@ def test_a_folder_of_ones_own(backend, tmp_path):
                    **{**sizes, "num_heads": 4})
 
 
+@pytest.mark.parametrize("change, said", [
+    ({"num_blks": 10**9}, "1000000000 layers"),
+    ({"num_blks": "2"}, "num_blks is '2', not a whole number"),
+    ({"num_heads": 0}, "num_heads is 0, not a whole number"),
+    ({"max_len": True}, "max_len is True"),
+    ({"max_len": None}, "max_len is None")])
+def test_sizes_that_cannot_be(change, said, tmp_path):
+    shutil.copytree(BERT_MINI, tmp_path / "mine")
+    config = tmp_path / "mine" / "config.json"
+    config.write_text(json.dumps(json.loads(config.read_text()) | change))
+    with pytest.raises(CheckpointError, match=said):
+        load_pretrained_params(tmp_path / "mine")
+
+
+def test_sizes_that_nobody_wrote_down(tmp_path):
+    shutil.copytree(BERT_MINI, tmp_path / "mine")
+    params, vocab, sizes = load_pretrained_params(tmp_path / "mine")
+    assert sizes == pretrained_sizes("bert.mini") and len(vocab) in (
+        params["mlm.mlp.3.bias"].shape)
+    (tmp_path / "mine" / "config.json").unlink()
+    with pytest.raises(CheckpointError, match="does not say its num_hiddens"):
+        load_pretrained_params(tmp_path / "mine")
+
+
 @pytest.mark.parametrize("text, said", [
     ("[1, 2]", "is no vocabulary"), ('["a", "b"]', "<unk> among them"),
     ('{"a": 1}', "a JSON dict, not a list"), ("[", "is not JSON")])
@@ -214,17 +242,23 @@ def test_d2ls_own_pytorch_files(backend, file):
         if name.startswith("params/")})
 
 
-@pytest.mark.skipif(not installed("mxnet"), reason="mxnet is not installed")
-def test_d2ls_own_gluon_file_is_a_checkpoint_too(tmp_path):
-    bert, plain = small_bert("mxnet", 1), small_bert("mxnet", 2)
+@each_backend()
+def test_d2ls_own_gluon_file_is_a_checkpoint_too(backend, tmp_path):
+    bert = small_bert(backend)
     load(bert, DATA / "d2l_gluon.params")
-    plain.net.load_parameters(str(DATA / "d2l_gluon.params"))
-    assert_equal(bert.export_params(), plain.export_params())
+    before = bert.export_params()
+    held = read_gluon_file(DATA / "d2l_gluon.params")
+    assert len(before) == len(held)
+    for name, theirs in [("encoder.token_embedding.weight",) * 2,
+                         ("encoder.blks.1.addnorm2.ln.bias",
+                          "encoder.blks.1.addnorm2.ln.beta"),
+                         ("mlm.mlp.3.weight", "mlm.mlp.2.weight")]:
+        np.testing.assert_array_equal(before[name], held[theirs])
     cut = tmp_path / "cut.params"
     cut.write_bytes((DATA / "d2l_gluon.params").read_bytes()[:-100])
     with pytest.raises(CheckpointError, match="not a whole file"):
         load(bert, cut)
-    assert_equal(bert.export_params(), plain.export_params())
+    assert_equal(bert.export_params(), before)
 
 
 @each_backend()

@@ -51,6 +51,18 @@ def folder(tmp_path, params):
     return tmp_path / "bert"
 
 
+@pytest.mark.parametrize("architecture, change, said", [
+    ("BertForPreTraining", {"num_hidden_layers": 10**9}, "1000000000 layers"),
+    ("BertForSequenceClassification", {"num_labels": 10**9},
+     "is num_labels right?")])
+def test_a_config_that_asks_for_all_memory(folder, architecture, change,
+                                           said):
+    values = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(values | change))
+    with pytest.raises(CheckpointError, match=said.replace("?", r"\?")):
+        load_checkpoint_folder(folder, architecture)
+
+
 def test_others_may_read_it_as_any_new_file(folder):
     (folder / "plain").touch()
     assert {path.stat().st_mode for path in folder.iterdir()} == {

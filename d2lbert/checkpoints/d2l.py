@@ -15,7 +15,7 @@ from d2lbert.checkpoints.params import (
     load_params,
     save_params,
 )
-from d2lbert.checks import CheckpointError
+from d2lbert.checks import CheckpointError, check_layers
 from d2lbert.data import hub
 from d2lbert.data.vocab import Vocab
 from d2lbert.files import read_json, write_whole
@@ -28,6 +28,7 @@ SIZES = {
     "bert.base": {"num_hiddens": 768, "ffn_num_hiddens": 3072,
                   "num_heads": 12, "num_blks": 12, "max_len": 512},
 }
+_SIZE_NAMES = tuple(SIZES["bert.base"])
 BERT_MINI = Path(__file__).parent / "bert_mini"
 _VOCAB, _PARAMS, _CONFIG = "vocab.json", "pretrained.params", "config.json"
 
@@ -115,14 +116,16 @@ def load_pretrained_params(name: str | Path
             others; and what `find_pretrained` raises.
     """
     sizes = pretrained_sizes(name)
-    missing = sorted(set(SIZES["bert.base"]) - set(sizes))
+    missing = [key for key in _SIZE_NAMES if key not in sizes]
     if missing:
         raise CheckpointError(
             f"{name} does not say its {', '.join(missing)}: write them into "
             f"its {_CONFIG}, as save_pretrained_model does")
     path, vocab = find_pretrained(name, **sizes)
+    params = load_params(path)
+    check_layers(sizes["num_blks"], len(params))
     shapes = bert_shapes(len(vocab), **sizes)
-    return fit_params(load_params(path), shapes), vocab, sizes
+    return fit_params(params, shapes), vocab, sizes
 
 
 def pretrained_sizes(name: str | Path) -> dict[str, int]:
@@ -130,11 +133,20 @@ def pretrained_sizes(name: str | Path) -> dict[str, int]:
 
     Args:
         name: as in `find_pretrained`.
+
+    Raises:
+        CheckpointError: if one of them cannot be.
     """
     if name in SIZES:
         return dict(SIZES[name])
     config = _folder(name) / _CONFIG
-    return read_json(config, dict) if config.is_file() else {}
+    sizes = read_json(config, dict) if config.is_file() else {}
+    sizes = {key: sizes[key] for key in _SIZE_NAMES if key in sizes}
+    for key, size in sizes.items():
+        if type(size) is not int or size < 1:
+            raise CheckpointError(f"{config} says that {key} is {size!r}, "
+                                  "not a whole number from 1")
+    return sizes
 
 
 def _folder(name: str | Path) -> Path:

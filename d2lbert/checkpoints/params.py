@@ -1,8 +1,8 @@
 """One checkpoint format for three backends: {name: array} in safetensors.
 
 Names and orientation are those of the PyTorch model; `d2lbert.backends` has,
-as data, how Flax's and Gluon's names become these. PyTorch's own files are
-read as well, without PyTorch.
+as data, how Flax's and Gluon's names become these. PyTorch's and Gluon's own
+files are read as well, without PyTorch and MXNet.
 """
 
 import re
@@ -14,7 +14,8 @@ import numpy as np
 from safetensors import SafetensorError, deserialize
 from safetensors.numpy import save
 
-from d2lbert.backends import Steps
+from d2lbert.backends import MXNET, Steps
+from d2lbert.checkpoints.gluonfiles import MAGIC, read_gluon_file
 from d2lbert.checkpoints.torchfiles import read_torch_file
 from d2lbert.checks import CheckpointError
 from d2lbert.files import write_whole
@@ -105,14 +106,15 @@ def save_params(path: str | Path, params: Params,
 
 
 def load_params(path: str | Path) -> Params:
-    """Read {name: array} from a safetensors file or one of PyTorch.
+    """Read {name: array} from a file of safetensors, PyTorch or Gluon.
 
     The content tells what kind of file it is, not the name.
 
     Raises:
         FileNotFoundError: if there is no such file.
-        CheckpointError: if it is neither, damaged, or a PyTorch file that
-            holds something else than tensors (`read_torch_file`).
+        CheckpointError: if it is none of them, damaged, or one that holds
+            something else than tensors (`read_torch_file`,
+            `read_gluon_file`).
     """
     if not Path(path).is_file():
         raise FileNotFoundError(f"there is no checkpoint {path}")
@@ -120,12 +122,15 @@ def load_params(path: str | Path) -> Params:
     # A safetensors file starts with a length of 8 bytes and a JSON object.
     if start[8:] != b"{" and start.startswith((b"PK", b"\x80")):
         return read_torch_file(path)
+    if start[8:] != b"{" and start.startswith(MAGIC):
+        return {rename(name, MXNET.steps): array
+                for name, array in read_gluon_file(path).items()}
     try:
         tensors = deserialize(Path(path).read_bytes())
         return {name: _from_bytes(tensor) for name, tensor in tensors}
     except (SafetensorError, KeyError) as error:
         raise CheckpointError(
-            f"{path} is neither a whole safetensors file nor one of PyTorch "
+            f"{path} is no whole file of safetensors, PyTorch or Gluon "
             f"({error}): write it again with save_params or torch.save"
             ) from error
 

@@ -66,7 +66,7 @@ def save_checkpoint(params, path):
 
 
 def load_checkpoint(net, path):
-    """Read weights that any backend, or torch.save, wrote for net.
+    """Read weights that any backend, torch.save or Gluon wrote for net.
 
     Returns:
         {'params': …}.

@@ -1,8 +1,6 @@
 """A Gluon model's weights in and out of the shared checkpoint format."""
 
-from pathlib import Path
-
-from mxnet import MXNetError, np, npx
+from mxnet import np
 
 from d2lbert.backends import MXNET
 from d2lbert.checkpoints.d2l import pretrained_loader
@@ -12,10 +10,7 @@ from d2lbert.checkpoints.params import (
     rename,
     save_params,
 )
-from d2lbert.checks import CheckpointError
 from d2lbert.mxnet.model import BERTModel
-
-GLUON_MAGIC = (0x112).to_bytes(8, "little")  # of `save_parameters`' files
 
 
 def named_parameters(net):
@@ -60,38 +55,12 @@ def save_checkpoint(net, path):
 
 
 def load_checkpoint(net, path):
-    """Read weights that any backend, or torch.save, wrote into net.
-
-    Files of Gluon's `save_parameters` are read as well.
+    """Read weights that any backend, torch.save or Gluon wrote into net.
 
     Raises:
         CheckpointError: for a damaged file or one of another shape.
     """
-    if _is_gluon_file(path):
-        import_params(net, _load_gluon(path))
-    else:
-        import_params(net, load_params(path))
-
-
-def _is_gluon_file(path):
-    """Whether a file starts as those of `save_parameters` do."""
-    path = Path(path)
-    if not path.is_file():
-        return False
-    with open(path, "rb") as file:
-        return file.read(8) == GLUON_MAGIC
-
-
-def _load_gluon(path):
-    """{name: array} of a file of `save_parameters`, by the shared names."""
-    try:
-        arrays = npx.load(str(path))
-    except MXNetError as error:
-        raise CheckpointError(
-            f"{path} is not a whole file of save_parameters "
-            f"({str(error).splitlines()[-1]}): write it again") from error
-    return {rename(name, MXNET.steps): array.asnumpy()
-            for name, array in arrays.items()}
+    import_params(net, load_params(path))
 
 
 def _load(bert, vocab, path, devices):

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from d2lbert.checkpoints.params import Params
+from d2lbert.checks import check_layers
 from d2lbert.data.hub import DownloadError
 from d2lbert.original.config import BertConfig
 from d2lbert.original.huggingface import (
@@ -48,8 +49,10 @@ def load_checkpoint_folder(source: str | Path, architecture: str,
     if architecture == "BertForSequenceClassification":
         sizes = {"num_labels": num_labels(folder) or 2, **sizes}
         new += ("classifier.",)
+    weights = read_weights(folder)
+    check_layers(config.num_hidden_layers, len(weights))
     shapes = SHAPES[architecture](config, **sizes)
-    return config, fit_checkpoint(read_weights(folder), shapes, new), sizes
+    return config, fit_checkpoint(weights, shapes, new), sizes
 
 
 def find_checkpoint(source: str | Path) -> Path:

@@ -23,7 +23,7 @@ from d2lbert.checkpoints.params import (
 )
 from d2lbert.checks import CheckpointError
 from d2lbert.files import read_json, write_whole
-from d2lbert.original.config import BertConfig
+from d2lbert.original.config import BertConfig, num_parameters
 
 CONFIG = "config.json"
 # In the order in which they are looked for: one of them is enough.
@@ -41,6 +41,8 @@ _NAME_STEPS = (
     # Buffers that count positions: no weights, so they get no name.
     (r"^(.*\.)?embeddings\.(position|token_type)_ids$", ""),
 )
+# A small file that asks for all memory is an attack.
+_MAX_EXPANSION = 64
 # Parts that one task has and another has not.
 _HEADS = ("cls.predictions", "cls.seq_relationship", "classifier",
           "qa_outputs", "bert.pooler", "pooler")
@@ -194,6 +196,7 @@ def fit_checkpoint(params: Params, shapes: Shapes,
     lacking = {n: shape for n, shape in shapes.items() if n not in params}
     begun = {n: shape for n, shape in lacking.items()
              if n.startswith(prefixes(new))}
+    _check_room(num_parameters(begun), sum(a.size for a in params.values()))
     try:
         return fit_params(params | initial_params(begun), shapes)
     except CheckpointError as error:
@@ -201,6 +204,13 @@ def fit_checkpoint(params: Params, shapes: Shapes,
                       if _within(head, lacking.keys() - begun.keys()))
         hint = f". To start what is missing anew: new={heads}" if heads else ""
         raise CheckpointError(f"{error}{hint}") from None
+
+
+def _check_room(num_new: int, num_read: int) -> None:
+    if num_new > _MAX_EXPANSION * num_read:
+        raise CheckpointError(
+            f"{num_new} new values are asked for beside the {num_read} of the "
+            "checkpoint: is num_labels right?")
 
 
 def _within(head: str, names: Iterable[str]) -> bool:

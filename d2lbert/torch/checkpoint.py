@@ -33,7 +33,7 @@ def save_checkpoint(net, path):
 
 
 def load_checkpoint(net, path):
-    """Read weights that any backend, or torch.save, wrote into net.
+    """Read weights that any backend, torch.save or Gluon wrote into net.
 
     Raises:
         CheckpointError: for a damaged file or one of another shape.

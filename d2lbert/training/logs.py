@@ -7,15 +7,13 @@ and is told what came out of it:
         log.add(step(batch))
 """
 
-import signal
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from threading import current_thread, main_thread
+from collections.abc import Iterable, Iterator, Sequence
 from time import perf_counter
 from typing import Any, TypeVar
 
 import numpy as np
 
+from d2lbert.training.interrupts import first_interrupt_noted
 from d2lbert.training.plotting import Animator, progress
 
 Batch = TypeVar("Batch")
@@ -24,30 +22,6 @@ Batch = TypeVar("Batch")
 def last_tenth(losses: Sequence[float]) -> float:
     """The mean over the last tenth of the steps, one step at least."""
     return float(np.mean(losses[-max(1, len(losses) // 10):]))
-
-
-@contextmanager
-def first_interrupt_noted(note: Callable[[], None]) -> Iterator[None]:
-    """Inside, a first Ctrl-C, or Stop in Jupyter, calls note.
-
-    A second one is a KeyboardInterrupt, as everywhere. Where somebody else
-    handles interrupts, and in threads, nothing is changed.
-    """
-    raises = signal.default_int_handler
-    if (signal.getsignal(signal.SIGINT) is not raises
-            or current_thread() is not main_thread()):
-        yield
-        return
-
-    def handle(*_: Any) -> None:
-        signal.signal(signal.SIGINT, raises)
-        note()
-
-    signal.signal(signal.SIGINT, handle)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, raises)
 
 
 class StepLog:
