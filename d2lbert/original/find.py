@@ -20,7 +20,8 @@ from d2lbert.original.huggingface import (
     read_weights,
 )
 
-_TOKENIZER = ("vocab.txt", "tokenizer.json", "tokenizer_config.json")
+_TOKENIZER = ("vocab.txt", "tokenizer.json", "tokenizer_config.json",
+              "added_tokens.json")
 _HUB_NAME = re.compile(r"(\w[\w.-]*/)?\w[\w.-]*", re.ASCII)
 
 

@@ -4,7 +4,6 @@ The work is done by the `tokenizers` library, set up as Google's uncased and
 cased models want it.
 """
 
-import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -15,17 +14,16 @@ from typing import Any, Self
 import numpy as np
 
 from d2lbert.checks import CheckpointError
-from d2lbert.data.corpora import read_text
 from d2lbert.data.vocab import Vocab
-from d2lbert.files import read_json, write_whole
 from d2lbert.original.find import find_checkpoint
-
-SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
-# A word of more characters than these is [UNK], as in Google's code
-_WORDPIECE = {"unk_token": "[UNK]", "continuing_subword_prefix": "##",
-              "max_input_chars_per_word": 100}
-_PREPARATION = {"normalizer": "BertNormalizer",
-                "pre_tokenizer": "BertPreTokenizer"}
+from d2lbert.original.tokenizer_files import (
+    SPECIAL_TOKENS,
+    WORDPIECE,
+    Added,
+    TokenizerFiles,
+    read_tokenizer_files,
+    write_tokenizer_files,
+)
 
 
 class BertTokenizer:
@@ -36,9 +34,14 @@ class BertTokenizer:
     Args:
         tokens: the vocabulary, a list in the order of the ids.
         lowercase: also drops accents, as the uncased models want it.
+        added: {token: flags} of those among them that are taken out of a text
+            whole, before it is cut into words. Flags are those of the
+            tokenizers library's `AddedToken`, such as {"special": True}.
+        max_length: the most tokens that the model can read, if it is known;
+            it is saved, so that `transformers` truncates.
 
     Attributes:
-        tokens: the list, id -> token. lowercase: as given.
+        tokens: the list, id -> token. lowercase, added, max_length: as given.
 
     Raises:
         ValueError: if the list lacks a special token, has a token twice, or
@@ -46,11 +49,14 @@ class BertTokenizer:
         ImportError: if the tokenizers library is not installed.
     """
 
-    def __init__(self, tokens: Iterable[str], lowercase: bool = True) -> None:
+    def __init__(self, tokens: Iterable[str], lowercase: bool = True,
+                 added: Added | None = None, max_length: int | None = None
+                 ) -> None:
         self.tokens, self.lowercase = list(tokens), lowercase
-        _check_tokens(self.tokens)
+        self.added, self.max_length = dict(added or {}), max_length
+        _check_tokens(self.tokens, self.added)
         self._ids = {token: i for i, token in enumerate(self.tokens)}
-        self._library = _pipeline(self._ids, lowercase)
+        self._library = _pipeline(self._ids, lowercase, self.added)
 
     @classmethod
     def from_pretrained(cls, source: str | Path) -> Self:
@@ -60,30 +66,19 @@ class BertTokenizer:
             source: a folder with vocab.txt or tokenizer.json, or a name; see
                 `find_checkpoint`. tokenizer_config.json tells whether text
                 is lowercased (without it: yes), and config.json how many
-                tokens the model knows.
+                tokens the model knows; more than the vocabulary has are
+                never used.
 
         Raises:
             CheckpointError: if there is no vocabulary, if it is not one of
-                BERT's WordPieces, or if the model has another size.
+                BERT's WordPieces, or if the model knows fewer tokens.
             ValueError: for a vocab.txt that is not UTF-8.
         """
         folder = find_checkpoint(source)
-        settings: dict[str, Any] = {}
-        if (folder / "vocab.txt").is_file():
-            tokens = _read_vocab(folder / "vocab.txt")
-        elif (folder / "tokenizer.json").is_file():
-            tokens, settings = _read_tokenizer(folder / "tokenizer.json")
-        else:
-            raise CheckpointError(f"{folder} has neither a vocab.txt nor a "
-                                  "tokenizer.json: name a folder with one")
-        settings |= _read_optional(folder / "tokenizer_config.json")
-        size = _read_optional(folder / "config.json").get("vocab_size")
-        if size not in (None, len(tokens)):
-            raise CheckpointError(
-                f"{folder} has {len(tokens)} tokens, but its config.json "
-                f"says vocab_size {size}: they belong to different models")
+        files = read_tokenizer_files(folder)
         try:
-            return cls(tokens, _lowercase(settings))
+            return cls(files.tokens, files.lowercase, files.added,
+                       files.max_length)
         except ValueError as error:
             raise CheckpointError(f"{folder}: {error}") from error
 
@@ -104,7 +99,7 @@ class BertTokenizer:
         """
         texts = _as_list(texts)
         library = _pipeline({token: i for i, token in
-                             enumerate(SPECIAL_TOKENS)}, lowercase)
+                             enumerate(SPECIAL_TOKENS)}, lowercase, {})
         # Left to itself, the library numbers the characters inside words at
         # random, and of equally frequent pairs it joins the lower numbers.
         first = [*SPECIAL_TOKENS, *_inner_characters(texts, library)]
@@ -196,13 +191,13 @@ class BertTokenizer:
         return vocab
 
     def save(self, folder: str | Path) -> None:
-        """Write vocab.txt and tokenizer_config.json into a folder."""
-        folder = Path(folder)
-        settings = {"do_lower_case": self.lowercase,
-                    "tokenizer_class": "BertTokenizer"}
-        write_whole(folder / "tokenizer_config.json",
-                    json.dumps(settings) + "\n")
-        write_whole(folder / "vocab.txt", "\n".join(self.tokens) + "\n")
+        """Write vocab.txt and tokenizer_config.json into a folder.
+
+        Where the folder holds a model's config.json, no more tokens than it
+        can read are promised.
+        """
+        write_tokenizer_files(folder, TokenizerFiles(
+            self.tokens, self.lowercase, self.added, self.max_length))
 
 
 def _tokenizers() -> Any:
@@ -214,10 +209,10 @@ def _tokenizers() -> Any:
     return tokenizers
 
 
-def _pipeline(ids: dict[str, int], lowercase: bool) -> Any:
+def _pipeline(ids: dict[str, int], lowercase: bool, added: Added) -> Any:
     """The library's tokenizer for {token: id}."""
     lib = _tokenizers()
-    library = lib.Tokenizer(lib.models.WordPiece(ids, **_WORDPIECE))
+    library = lib.Tokenizer(lib.models.WordPiece(ids, **WORDPIECE))
     library.normalizer = lib.normalizers.BertNormalizer(lowercase=lowercase)
     library.pre_tokenizer = lib.pre_tokenizers.BertPreTokenizer()
     library.post_processor = lib.processors.TemplateProcessing(
@@ -225,6 +220,8 @@ def _pipeline(ids: dict[str, int], lowercase: bool) -> Any:
         special_tokens=[(token, ids[token]) for token in ("[CLS]", "[SEP]")])
     library.decoder = lib.decoders.WordPiece()
     library.add_special_tokens(list(SPECIAL_TOKENS))
+    for token, flags in added.items():
+        library.add_tokens([lib.AddedToken(token, **flags)])
     return library
 
 
@@ -235,57 +232,6 @@ def _inner_characters(texts: list[str], library: Any) -> list[str]:
     strings = {string for text in texts for string in text.split(" ")}
     words = (word for s in strings for word, _ in split(normalize(s)))
     return sorted({f"##{c}" for word in words for c in word[1:]})
-
-
-def _read_vocab(path: Path) -> list[str]:
-    """A token a line; its number is the id. Only line feeds end a line."""
-    text = read_text(path).replace("\r\n", "\n").rstrip("\n")
-    if not text:
-        raise CheckpointError(f"{path} is empty, not a list of tokens")
-    return text.split("\n")
-
-
-def _read_tokenizer(path: Path) -> tuple[list[str], dict[str, Any]]:
-    """Tokens and settings in the library's own file."""
-    content = read_json(path, dict)
-    model, normalizer, splitter = (
-        content.get(part) or {}
-        for part in ("model", "normalizer", "pre_tokenizer"))
-    found = {"normalizer": normalizer.get("type"),
-             "pre_tokenizer": splitter.get("type"),
-             **{key: model.get(key) for key in _WORDPIECE}}
-    for key, value in {**_PREPARATION, **_WORDPIECE}.items():
-        if found[key] != value:
-            raise CheckpointError(
-                f"{path} holds a tokenizer of type {model.get('type')} with "
-                f"{key} {found[key]!r}; BERT's is WordPiece with {value!r}")
-    ids = model["vocab"] | {t["content"]: t["id"]
-                            for t in content.get("added_tokens", [])}
-    if sorted(ids.values()) != list(range(len(ids))):
-        raise CheckpointError(f"the {len(ids)} tokens in {path} are not "
-                              f"numbered from 0 to {len(ids) - 1}")
-    return sorted(ids, key=ids.get), {
-        "do_lower_case": normalizer.get("lowercase"),
-        "strip_accents": normalizer.get("strip_accents"),
-        "tokenize_chinese_chars": normalizer.get("handle_chinese_chars")}
-
-
-def _read_optional(path: Path) -> dict[str, Any]:
-    return read_json(path, dict) if path.is_file() else {}
-
-
-def _lowercase(settings: dict[str, Any]) -> bool:
-    """do_lower_case; the other settings have to be those of Google's BERT."""
-    lowercase = settings.get("do_lower_case", True)
-    strip_accents = settings.get("strip_accents")
-    if strip_accents not in (None, lowercase):
-        raise CheckpointError(
-            f"the tokenizer has strip_accents={strip_accents} with "
-            f"do_lower_case={lowercase}, but BERT's has both or neither")
-    if not settings.get("tokenize_chinese_chars", True):
-        raise CheckpointError("the tokenizer has tokenize_chinese_chars="
-                              "False, but BERT's splits Chinese characters")
-    return lowercase
 
 
 def _as_list(texts: str | Iterable[str]) -> list[str]:
@@ -327,7 +273,7 @@ def _pad(rows: list[list[int]], value: int = 0) -> np.ndarray:
     return padded
 
 
-def _check_tokens(tokens: list[str]) -> None:
+def _check_tokens(tokens: list[str], added: Added) -> None:
     for i, token in enumerate(tokens):
         if not isinstance(token, str) or not re.fullmatch(r"[^\r\n]+", token):
             raise ValueError(f"token {i} is {token!r}, not a str of one line")
@@ -335,6 +281,10 @@ def _check_tokens(tokens: list[str]) -> None:
     if count > 1:
         raise ValueError(f"the token {token!r} is {count} times in the "
                          "vocabulary, so that it has no id of its own")
+    strangers = set(added) - set(tokens)
+    if strangers:
+        raise ValueError(f"the added tokens {sorted(strangers)} have no id: "
+                         "they belong into the list of tokens as well")
     missing = [token for token in SPECIAL_TOKENS if token not in tokens]
     if missing:
         raise ValueError(f"the vocabulary lacks {', '.join(missing)}: is it "
