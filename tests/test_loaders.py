@@ -3,11 +3,14 @@
 import pytest
 from harness import VOCAB, random_pairs, write_snli
 
-from d2lbert.data.loaders import Loaders
+from d2lbert.data import loaders
 from d2lbert.data.snli import LABELS
 
 SIZES = {"train": 60, "dev": 20, "test": 10}
-LOADERS = Loaders(lambda arrays: ("tensors", *arrays))
+
+
+def to_tensors(arrays):
+    return "tensors", *arrays
 
 
 @pytest.fixture
@@ -21,8 +24,8 @@ def text(tmp_path):
 
 
 def test_held_out_is_what_was_not_trained_on(text):
-    train_iter, vocab = LOADERS.load_data_wiki(4, 16, text)
-    held_out = LOADERS.load_held_out_wiki(4, 16, text)
+    train_iter, vocab = loaders.load_data_wiki(to_tensors, 4, 16, text)
+    held_out = loaders.load_held_out_wiki(to_tensors, 4, 16, text)
     assert train_iter.num_examples == 38 and held_out.num_examples == 2
     assert "w18" in vocab.token_to_idx and "w19" not in vocab.token_to_idx
     assert vocab["w18"] in train_iter.sentences.tokens
@@ -31,7 +34,7 @@ def test_held_out_is_what_was_not_trained_on(text):
 
 
 def test_batches_are_tensors(text):
-    train_iter, _ = LOADERS.load_data_wiki(4, 16, text)
+    train_iter, _ = loaders.load_data_wiki(to_tensors, 4, 16, text)
     for batches in (iter(train_iter), train_iter.trimmed()):
         assert next(batches)[0] == "tensors"
 
@@ -46,7 +49,8 @@ def folder(tmp_path):
 
 
 def test_each_split_is_read_and_the_training_pairs_are_shuffled(folder):
-    splits = LOADERS.load_data_snli_bert(4, 32, VOCAB, folder, seed=7)
+    splits = loaders.load_data_snli_bert(
+        to_tensors, 4, 32, VOCAB, folder, seed=7)
     assert [len(split.dataset) for split in splits] == list(SIZES.values())
     assert [split.is_train for split in splits] == [True, False, False]
     assert {split.dataset.vocab for split in splits} == {VOCAB}
@@ -56,8 +60,7 @@ def test_each_split_is_read_and_the_training_pairs_are_shuffled(folder):
 
 
 def test_d2ls_loader_gives_train_and_test(folder):
-    loaders = Loaders(tuple)
-    train_iter, test_iter, vocab = loaders.load_data_snli(4, 12, folder)
+    train_iter, test_iter, vocab = loaders.load_data_snli(tuple, 4, 12, folder)
     assert (len(train_iter.dataset), len(test_iter.dataset)) == (60, 10)
     assert train_iter.is_train and not test_iter.is_train
     assert test_iter.dataset.vocab is train_iter.dataset.vocab is vocab

@@ -7,7 +7,7 @@ import pytest
 from harness import each_backend, to_numpy
 
 from d2lbert.backends import load_backend
-from d2lbert.data.loaders import Loaders
+from d2lbert.data.loaders import load_data_sst2
 from d2lbert.data.mini.sentiment import mini_sentiment
 from d2lbert.data.pairs import PairBatches
 from d2lbert.data.sentiment import (
@@ -175,8 +175,8 @@ def test_the_bundled_set_with_a_real_tokenizer():
     from d2lbert.original.tokenizer import BertTokenizer
     sentences, _ = read_sst2(Path(sentiment_folder(), "train.tsv"))
     tokenizer = BertTokenizer.train(sentences, 800)
-    train, dev, test = Loaders(
-        lambda batch: list(batch.items())).load_data_sst2(32, tokenizer)
+    train, dev, test = load_data_sst2(
+        lambda batch: list(batch.items()), 32, tokenizer)
     assert [len(part) for part in (train, dev, test)] == [28, 5, 5]
     batch = dict(next(iter(train)))
     assert (batch["input_ids"][:, 0] == tokenizer.id("[CLS]")).all()
@@ -189,7 +189,7 @@ def test_glue_s_test_file_is_passed_over(tmp_path):
     for split in ("train", "dev"):
         write(tmp_path / f"{split}.tsv", "a fine day \t1", "dull\t0")
     def load():
-        return Loaders(dict).load_data_sst2(8, WordTokenizer(), tmp_path)
+        return load_data_sst2(dict, 8, WordTokenizer(), tmp_path)
 
     train, dev, test = load()
     assert len(train) == len(dev) == 1 and test is None

@@ -1,7 +1,8 @@
 """From a corpus to a backend's batches, one way for all corpora.
 
-Batches are made in NumPy; what makes tensors of them is all that a backend
-says.
+Batches are made in NumPy. What makes tensors of them, of a tuple or a dict
+of arrays, is all that a backend says: it is the first argument of each
+loader, and each backend's `data.py` gives it.
 """
 
 from pathlib import Path
@@ -20,111 +21,105 @@ from d2lbert.data.snli import SPLITS, nli_folder, read_snli
 from d2lbert.data.vocab import Vocab
 
 
-class Loaders:
-    """The loaders of a backend, whose methods are d2l's functions.
+def load_data_wiki(to_tensors: AsTensors, batch_size: int, max_len: int,
+                   corpus: str | Path = "wikitext-2", seed: int = 0
+                   ) -> tuple[PretrainingBatches, Vocab]:
+    """Load a corpus for pretraining (d2l 15.9.3).
 
     Args:
-        to_tensors: turns a NumPy batch, a tuple or a dict of arrays, into
-            the backend's tensors.
+        corpus: 'wikitext-2', 'mini-wiki' (bundled) or a path to a text
+            with a paragraph a line (`load_corpus`).
+        seed: fixes pairs, masks and order, epoch by epoch.
+
+    Returns:
+        train_iter, an iterable of 7-tuples of tensors (see
+        `d2lbert.data.batches`), and the vocabulary.
     """
+    texts = load_corpus(corpus)
+    vocab = corpus_vocab(texts)
+    return PretrainingBatches(
+        texts.train, vocab, batch_size, max_len, seed,
+        as_tensors=to_tensors), vocab
 
-    def __init__(self, to_tensors: AsTensors) -> None:
-        self._to_tensors = to_tensors
 
-    def load_data_wiki(self, batch_size: int, max_len: int,
+def load_held_out_wiki(to_tensors: AsTensors, batch_size: int, max_len: int,
                        corpus: str | Path = "wikitext-2", seed: int = 0
-                       ) -> tuple[PretrainingBatches, Vocab]:
-        """Load a corpus for pretraining (d2l 15.9.3).
+                       ) -> PretrainingBatches:
+    """The held-out paragraphs of a corpus, the same epoch each time.
 
-        Args:
-            corpus: 'wikitext-2', 'mini-wiki' (bundled) or a path to a text
-                with a paragraph a line (`load_corpus`).
-            seed: fixes pairs, masks and order, epoch by epoch.
+    Numbered with the vocabulary of `load_data_wiki`.
+    """
+    texts = load_corpus(corpus)
+    return PretrainingBatches(
+        texts.held_out, corpus_vocab(texts), batch_size, max_len, seed,
+        is_train=False, as_tensors=to_tensors)
 
-        Returns:
-            train_iter, an iterable of 7-tuples of tensors (see
-            `d2lbert.data.batches`), and the vocabulary.
-        """
-        texts = load_corpus(corpus)
-        vocab = corpus_vocab(texts)
-        return PretrainingBatches(
-            texts.train, vocab, batch_size, max_len, seed,
-            as_tensors=self._to_tensors), vocab
 
-    def load_held_out_wiki(self, batch_size: int, max_len: int,
-                           corpus: str | Path = "wikitext-2", seed: int = 0
-                           ) -> PretrainingBatches:
-        """The held-out paragraphs of a corpus, the same epoch each time.
+def load_data_snli(to_tensors: AsTensors, batch_size: int, num_steps: int = 50,
+                   corpus: str | Path = "snli", seed: int = 0
+                   ) -> tuple[PairBatches, PairBatches, Vocab]:
+    """Load pairs as two sentences each (d2l 16.4.2).
 
-        Numbered with the vocabulary of `load_data_wiki`.
-        """
-        texts = load_corpus(corpus)
-        return PretrainingBatches(
-            texts.held_out, corpus_vocab(texts), batch_size, max_len, seed,
-            is_train=False, as_tensors=self._to_tensors)
+    Args:
+        corpus: as in `nli_folder`.
 
-    def load_data_snli(self, batch_size: int, num_steps: int = 50,
-                       corpus: str | Path = "snli", seed: int = 0
-                       ) -> tuple[PairBatches, PairBatches, Vocab]:
-        """Load pairs as two sentences each (d2l 16.4.2).
+    Returns:
+        train_iter, test_iter, the batches ((premises, hypotheses),
+        labels), and the vocabulary of the training pairs.
+    """
+    folder = nli_folder(corpus)
+    train = SNLIDataset(read_snli(folder, True), num_steps,
+                        as_tensors=to_tensors)
+    test = SNLIDataset(read_snli(folder, False), num_steps, train.vocab,
+                       to_tensors)
+    return (PairBatches(train, batch_size, seed),
+            PairBatches(test, batch_size, is_train=False), train.vocab)
 
-        Args:
-            corpus: as in `nli_folder`.
 
-        Returns:
-            train_iter, test_iter, the batches ((premises, hypotheses),
-            labels), and the vocabulary of the training pairs.
-        """
-        folder = nli_folder(corpus)
-        train = SNLIDataset(read_snli(folder, True), num_steps,
-                            as_tensors=self._to_tensors)
-        test = SNLIDataset(read_snli(folder, False), num_steps, train.vocab,
-                           self._to_tensors)
-        return (PairBatches(train, batch_size, seed),
-                PairBatches(test, batch_size, is_train=False), train.vocab)
+def load_data_snli_bert(to_tensors: AsTensors, batch_size: int, max_len: int,
+                        vocab: Vocab, corpus: str | Path = "snli",
+                        seed: int = 0) -> tuple[PairBatches, ...]:
+    """Load pairs as BERT's inputs, numbered with its vocabulary.
 
-    def load_data_snli_bert(self, batch_size: int, max_len: int, vocab: Vocab,
-                            corpus: str | Path = "snli", seed: int = 0
-                            ) -> tuple[PairBatches, ...]:
-        """Load pairs as BERT's inputs, numbered with its vocabulary.
+    Args:
+        corpus: as in `nli_folder`.
 
-        Args:
-            corpus: as in `nli_folder`.
+    Returns:
+        train_iter, dev_iter, test_iter: the batches ((tokens, segments,
+        valid_lens), labels) of a `PairBatches` each.
+    """
+    folder = nli_folder(corpus)
+    return tuple(
+        PairBatches(
+            SNLIBERTDataset(read_snli(folder, split=split), max_len,
+                            vocab, to_tensors),
+            batch_size, seed, is_train=split == "train")
+        for split in SPLITS)
 
-        Returns:
-            train_iter, dev_iter, test_iter: the batches ((tokens, segments,
-            valid_lens), labels) of a `PairBatches` each.
-        """
-        folder = nli_folder(corpus)
-        return tuple(
-            PairBatches(
-                SNLIBERTDataset(read_snli(folder, split=split), max_len,
-                                vocab, self._to_tensors),
-                batch_size, seed, is_train=split == "train")
-            for split in SPLITS)
 
-    def load_data_sst2(self, batch_size: int, tokenizer: Tokenizer,
-                       corpus: str | Path = "mini-sentiment",
-                       max_length: int = 128, seed: int = 0
-                       ) -> tuple[PairBatches | None, ...]:
-        """Load labelled sentences as the original BERT's inputs.
+def load_data_sst2(to_tensors: AsTensors, batch_size: int,
+                   tokenizer: Tokenizer,
+                   corpus: str | Path = "mini-sentiment",
+                   max_length: int = 128, seed: int = 0
+                   ) -> tuple[PairBatches | None, ...]:
+    """Load labelled sentences as the original BERT's inputs.
 
-        Args:
-            tokenizer: a `BertTokenizer`.
-            corpus: as in `sentiment_folder`.
-            max_length: longer sentences are cut, in tokens.
+    Args:
+        tokenizer: a `BertTokenizer`.
+        corpus: as in `sentiment_folder`.
+        max_length: longer sentences are cut, in tokens.
 
-        Returns:
-            Training, dev and test batches, a `PairBatches` of dicts each (see
-            `SentimentDataset`); None for test if test.tsv is missing or has
-            no labels, as GLUE's.
-        """
-        def batches(split: str) -> PairBatches:
-            sentences, labels = read_sst2(folder / f"{split}.tsv")
-            dataset = SentimentDataset(
-                sentences, labels, tokenizer, max_length, self._to_tensors)
-            return PairBatches(dataset, batch_size, seed, split == "train")
+    Returns:
+        Training, dev and test batches, a `PairBatches` of dicts each (see
+        `SentimentDataset`); None for test if test.tsv is missing or has
+        no labels, as GLUE's.
+    """
+    def batches(split: str) -> PairBatches:
+        sentences, labels = read_sst2(folder / f"{split}.tsv")
+        dataset = SentimentDataset(
+            sentences, labels, tokenizer, max_length, to_tensors)
+        return PairBatches(dataset, batch_size, seed, split == "train")
 
-        folder = sentiment_folder(corpus)
-        test = batches("test") if is_labelled(folder / "test.tsv") else None
-        return batches("train"), batches("dev"), test
+    folder = sentiment_folder(corpus)
+    test = batches("test") if is_labelled(folder / "test.tsv") else None
+    return batches("train"), batches("dev"), test

@@ -1,11 +1,11 @@
 """Shared batches as PyTorch tensors."""
 
 from functools import partialmethod
+from types import MethodType
 
 import torch
 
-from d2lbert.data import pairs
-from d2lbert.data.loaders import Loaders
+from d2lbert.data import loaders, pairs
 
 
 def to_tensors(batch):
@@ -32,9 +32,9 @@ class SNLIDataset(pairs.SNLIDataset):
         pairs.SNLIDataset.__init__, as_tensors=to_tensors)
 
 
-_loaders = Loaders(to_tensors)
-load_data_wiki = _loaders.load_data_wiki
-load_held_out_wiki = _loaders.load_held_out_wiki
-load_data_snli = _loaders.load_data_snli
-load_data_snli_bert = _loaders.load_data_snli_bert
-load_data_sst2 = _loaders.load_data_sst2
+# Bound, so that help() shows signature and text
+load_data_wiki = MethodType(loaders.load_data_wiki, to_tensors)
+load_held_out_wiki = MethodType(loaders.load_held_out_wiki, to_tensors)
+load_data_snli = MethodType(loaders.load_data_snli, to_tensors)
+load_data_snli_bert = MethodType(loaders.load_data_snli_bert, to_tensors)
+load_data_sst2 = MethodType(loaders.load_data_sst2, to_tensors)
