@@ -125,7 +125,10 @@ def test_a_hybridized_net_keeps_no_weights_and_says_so():
     forward(bert, batch)
     with pytest.raises(ValueError, match=r"call net.hybridize\(False\)"):
         _ = attention.attention_weights
+    bert.net.hybridize()  # traced again, with weights to keep
+    forward(bert, batch)
     bert.net.hybridize(False)
+    assert attention.attention_weights is None
     forward(bert, batch)
     assert attention.attention_weights.shape[1] == SIZES["num_heads"]
 

@@ -217,10 +217,12 @@ def test_ctrl_c_waits_for_the_one_that_trains(
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals of Unix")
-def test_sigterm_ends_the_worker_too(monkeypatch, tmp_path):
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP", "SIGQUIT"])
+def test_what_ends_the_run_ends_the_worker_too(name, monkeypatch, tmp_path):
+    signal.signal(getattr(signal, name), signal.SIG_DFL)
     work = workers(monkeypatch, tmp_path, torch="leave()", jax=(
-        "os.kill(os.getppid(), signal.SIGTERM)\ntime.sleep(60)"))
-    with pytest.raises(SystemExit, match=str(128 + signal.SIGTERM)):
+        f"os.kill(os.getppid(), signal.{name})\ntime.sleep(60)"))
+    with pytest.raises(SystemExit, match=str(128 + getattr(signal, name))):
         work.run()
     assert work._process.wait() == -signal.SIGKILL
     assert work.results == [{"backend": "torch"}]  # which main still shows
@@ -235,6 +237,16 @@ def test_an_error_of_a_worker_is_its_row(tmp_path, monkeypatch):
                  str(tmp_path)]) == 1
     assert json.loads((tmp_path / f"{backend}.json").read_text()) == {
         "backend": backend, "failed": "No space left on device"}
+
+
+def test_a_picture_that_cannot_be_written_does_not_hide_the_table(
+        tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(Workers, "run", lambda self: self.results.append(
+        result() | {"unigram_entropy": 5.24}))
+    (tmp_path / "curves.png").mkdir()
+    assert main(["--backend", "torch", "--results", str(tmp_path)]) == 1
+    out, error = capsys.readouterr()
+    assert "6.00 → 2.00" in out and "curves.png is not written" in error
 
 
 def test_a_folder_that_cannot_be_written(tmp_path, capsys):

@@ -414,6 +414,20 @@ def test_an_added_token_with_the_id_of_another(tmp_path):
         BertTokenizer(PIECES, added={"new": {}})
 
 
+@pytest.mark.parametrize("files", [
+    {"added_tokens": {"new": "x"}}, {"added_tokens": {"new": None}},
+    {"tokenizer_config": {"added_tokens_decoder": {"x": {"content": "new"}}}},
+    {"tokenizer_config": {"added_tokens_decoder": {"16": "new"}}},
+    {"tokenizer_config": {"added_tokens_decoder": {"16": {}}}},
+    {"tokenizer_config": {"added_tokens_decoder": ["new"]}},
+    {"tokenizer_config": {"do_lower_case": "yes"}},
+    {"tokenizer": {"model": 7}}, {"tokenizer": {"model": {"vocab": [1]}}}])
+def test_files_that_transformers_does_not_make(files, tmp_path):
+    write_vocab(tmp_path, PIECES, **files)
+    with pytest.raises(CheckpointError, match="tokenizer"):
+        BertTokenizer.from_pretrained(tmp_path)
+
+
 @pytest.mark.parametrize("name, known", [
     ("BertTokenizer", True), ("BertTokenizerFast", True), (None, True),
     ("DistilBertTokenizer", True), ("BertJapaneseTokenizer", False),

@@ -153,6 +153,14 @@ def test_a_second_ctrl_c_is_as_everywhere():
         run(TrainingLog(500), [batch(8)] * 500, step)
 
 
+def test_a_loop_that_was_left_by_an_error_does_not_catch_the_next_one_s():
+    left = TrainingLog(500).watch([batch(8)] * 500)
+    next(left)  # and a traceback holds it
+    log = run(TrainingLog(500), [batch(8)] * 500, interrupted_at(2))
+    assert log.stopped and len(log.mlm) == 3
+    left.close()
+
+
 def test_who_handles_interrupts_keeps_doing_so():
     seen = []
     signal.signal(signal.SIGINT, lambda *_: seen.append(1))

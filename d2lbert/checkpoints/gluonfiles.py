@@ -94,8 +94,8 @@ def _read(file: _Bytes) -> dict[str, np.ndarray]:
 def _array(file: _Bytes) -> np.ndarray:
     magic, kind, dims = file.number("I"), file.number("i"), file.number("i")
     if magic not in _NO_ARRAY or kind != _DENSE:
-        raise _Wrong("it holds an array that is sparse, or of MXNet before "
-                     "1.0")
+        raise _Wrong("it holds an array that is sparse, or of a format that "
+                     "MXNet 1.9 does not write")
     if dims == _NO_ARRAY[magic] or not 0 <= dims <= _MAX_DIMS:
         raise _Wrong(f"it holds an array of {dims} dimensions")
     shape = [file.number("q") for _ in range(dims)]

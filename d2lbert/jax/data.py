@@ -14,7 +14,7 @@ def to_tensors(batch):
     """A NumPy batch as JAX arrays: int32, and float32 for the weights.
 
     Args:
-        batch: a tuple, or a dict, which stays one.
+        batch: a tuple, or a dict, which stays one; tensors are taken too.
     """
     if isinstance(batch, dict):
         return dict(zip(batch, to_tensors(batch.values())))

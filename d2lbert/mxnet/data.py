@@ -12,7 +12,7 @@ def to_tensors(batch):
     """A NumPy batch as MXNet arrays on the CPU, of the same types.
 
     Args:
-        batch: a tuple, or a dict, which stays one.
+        batch: a tuple, or a dict, which stays one; tensors are taken too.
     """
     if isinstance(batch, dict):
         return dict(zip(batch, to_tensors(batch.values())))

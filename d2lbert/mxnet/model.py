@@ -75,7 +75,7 @@ class MultiHeadAttention(nn.HybridBlock):
         if self.keep_weights:
             out, weights = dot_product_attention(
                 F, Q, K, V, self.mask(F, K, lens), self.scale, self.dropout)
-            self._weights = F.npx.reshape(
+            self._weights = None if self._active else F.npx.reshape(
                 weights, (-6, -1, self.num_heads, -2, -2))
         else:  # the same vectors, faster, and no weights
             out = fused_attention(F, Q, K, V, lens, self.scale, self.dropout)
@@ -86,6 +86,7 @@ class MultiHeadAttention(nn.HybridBlock):
 
     @property
     def attention_weights(self):
+        """Those of the last call; see the attributes of the class."""
         if self.keep_weights and self._active:
             raise ValueError("a hybridized net keeps no attention weights: "
                              "call net.hybridize(False) and the net again")

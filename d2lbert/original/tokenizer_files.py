@@ -53,9 +53,19 @@ def read_tokenizer_files(folder: Path) -> TokenizerFiles:
 
     Raises:
         CheckpointError: if there is no vocabulary, if it is not one of BERT's
-            WordPieces, or if the model knows fewer tokens.
+            WordPieces, if the model knows fewer tokens, or if a file is not
+            made as `transformers` makes it.
         ValueError: for a vocab.txt that is not UTF-8.
     """
+    try:
+        return _read_files(folder)
+    except (AttributeError, KeyError, TypeError) as error:
+        raise CheckpointError(
+            f"the tokenizer's files in {folder} are not made as transformers "
+            f"makes them ({error!r}): save or fetch them again") from error
+
+
+def _read_files(folder: Path) -> TokenizerFiles:
     settings = _read_optional(folder / _SETTINGS)
     library = _read_optional(folder / _LIBRARY)
     if library:
@@ -165,13 +175,20 @@ def _added_tokens(folder: Path, library: dict[str, Any],
     """{token: (id, flags)}, from the first place that says so."""
     decoder = settings.get("added_tokens_decoder") or {}
     rows = library.get("added_tokens") or [
-        {"id": int(i), **token} for i, token in decoder.items()] or [
+        {"id": i, **token} for i, token in decoder.items()] or [
         {"content": token, "id": i}
         for token, i in _read_optional(folder / _ADDED).items()]
-    return {row["content"]: (row["id"], {
+    return {row["content"]: (_id(row["id"]), {
                 flag: bool(row.get(flag, usual))
                 for flag, usual in _FLAGS.items()})
             for row in rows if row["content"] not in SPECIAL_TOKENS}
+
+
+def _id(value: Any) -> int:
+    """A number, or the decimal digits that a key of JSON is."""
+    if type(value) is int or isinstance(value, str) and value.isdecimal():
+        return int(value)
+    raise TypeError(f"the id {value!r} is no number")
 
 
 def _with_added(tokens: list[str], added: dict[str, tuple[int, Any]],
@@ -193,6 +210,8 @@ def _read_optional(path: Path) -> dict[str, Any]:
 def _lowercase(settings: dict[str, Any]) -> bool:
     """do_lower_case; the other settings have to be those of Google's BERT."""
     lowercase = settings.get("do_lower_case", True)
+    if not isinstance(lowercase, bool):
+        raise TypeError(f"do_lower_case is {lowercase!r}")
     strip_accents = settings.get("strip_accents")
     if strip_accents not in (None, lowercase):
         raise CheckpointError(

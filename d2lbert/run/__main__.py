@@ -100,22 +100,29 @@ def main(argv: Sequence[str] | None = None) -> int:
     if problem := _problem(args):  # complain once, before anything trains
         print(f"error: {problem}", file=sys.stderr)
         return 1
-    workers = Workers(args)
+    workers, is_shown = Workers(args), True
     try:
         workers.run()
     finally:  # what is finished is shown, whatever happened to the rest
         if workers.results:
-            _show(chapter, workers.results, args.results / "curves.png")
-    return workers.exit_code
+            is_shown = _show(chapter, workers.results,
+                             args.results / "curves.png")
+    return workers.exit_code or int(not is_shown)
 
 
-def _show(chapter: ModuleType, results: list[Result], picture: Path) -> None:
+def _show(chapter: ModuleType, results: list[Result], picture: Path) -> bool:
+    """Print the table and draw the curves; False if there is no room."""
     print(f"\n{markdown_table(chapter.COLUMNS, results, chapter.rows)}\n")
     good = [r for r in results if FAILED not in r]
-    if good:
-        print(chapter.remarks(good))
-        chapter.draw(good, picture)
-        print(f"Curves: {picture}", flush=True)
+    try:
+        if good:
+            print(chapter.remarks(good))
+            chapter.draw(good, picture)
+            print(f"Curves: {picture}", flush=True)
+    except OSError as error:
+        print(f"error: {picture} is not written ({error})", file=sys.stderr)
+        return False
+    return True
 
 
 if __name__ == "__main__":

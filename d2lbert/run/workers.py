@@ -18,6 +18,9 @@ from d2lbert.files import read_json, write_whole
 from d2lbert.run.report import FAILED
 
 Result = dict[str, Any]
+# What ends a program: from `kill`, a closed terminal, Ctrl-\\
+_ENDS = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP", "SIGQUIT")
+         if hasattr(signal, name)]
 _OUT_OF_MEMORY = " (out of memory?)"
 
 
@@ -25,7 +28,8 @@ class Workers:
     """The workers of a run, one after another.
 
     A first Ctrl-C lets the one that is training save and measure what it has
-    learned, and starts no other; a second one ends it. SIGTERM ends it, too.
+    learned, and starts no other; a second one ends it. SIGTERM and a closed
+    terminal end it, too.
 
     Attributes:
         results: of those that have come to an end, in order.
@@ -46,9 +50,12 @@ class Workers:
 
     def run(self) -> None:
         """Work on each backend; its result is in `results` at once."""
-        before = {number: signal.signal(number, handler) for number, handler
-                  in ((signal.SIGINT, self._interrupt),
-                      (signal.SIGTERM, self._terminate))}
+        handlers = {signal.SIGINT: self._interrupt,
+                    **dict.fromkeys(_ENDS, self._terminate)}
+        before = {number: signal.signal(number, handler)
+                  for number, handler in handlers.items()
+                  # whoever ignores them, as nohup does, goes on ignoring them
+                  if signal.getsignal(number) is not signal.SIG_IGN}
         try:
             for backend in self._args.backend:
                 if not self._interrupts and (result := self._run_one(backend)):

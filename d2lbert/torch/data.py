@@ -12,7 +12,7 @@ def to_tensors(batch):
     """A NumPy batch as tensors: integers become int64, weights stay float.
 
     Args:
-        batch: a tuple, or a dict, which stays one; tensors stay as they are.
+        batch: a tuple, or a dict, which stays one; tensors are taken too.
     """
     if isinstance(batch, dict):
         return dict(zip(batch, to_tensors(batch.values())))

@@ -96,9 +96,10 @@ class StepLog:
             self._read()
 
     def report(self, device: Any) -> None:
-        """Print that the loop was stopped, if it was."""
+        """Print what came out, in d2l's words, and if it was stopped."""
         if self.stopped:
             print(f"stopped after step {self._added} of {self.num_steps}")
+        print(*self._summary(device), sep="\n")
 
     def _start_clock(self) -> None:
         if self._started is None:
@@ -123,6 +124,10 @@ class StepLog:
 
     def _end(self) -> None:
         """All batches have been watched."""
+        raise NotImplementedError
+
+    def _summary(self, device: Any) -> list[str]:
+        """The lines of the report."""
         raise NotImplementedError
 
 
@@ -173,14 +178,13 @@ class LossLog(StepLog):
         self._bar.set_postfix({name: f"{mean:.3f}" for name, mean
                                in zip(self.names, means)})
 
-    def report(self, device: Any) -> None:
-        """Print the last loss, and the throughput.
+    def _summary(self, device: Any) -> list[str]:
+        """The last loss, and the throughput.
 
         The loss is the mean over the last tenth of the steps.
         """
-        StepLog.report(self, device)
-        print(f"loss {last_tenth(self.loss):.3f}")
-        print(f"{self.per_sec:.1f} examples/sec on {device}")
+        return [f"loss {last_tenth(self.loss):.3f}",
+                f"{self.per_sec:.1f} examples/sec on {device}"]
 
 
 class TrainingLog(LossLog):
@@ -199,16 +203,15 @@ class TrainingLog(LossLog):
         """Sentence pairs a second, warm-up steps left out."""
         return self.per_sec
 
-    def report(self, device: Any) -> None:
-        """Print the last losses and the throughput, in d2l's words.
+    def _summary(self, device: Any) -> list[str]:
+        """The last losses and the throughput.
 
         The losses are means over the last tenth of the steps; d2l's are
         means over all of them.
         """
-        StepLog.report(self, device)
-        print(f"MLM loss {last_tenth(self.mlm):.3f}, "
-              f"NSP loss {last_tenth(self.nsp):.3f}")
-        print(f"{self.pairs_per_sec:.1f} sentence pairs/sec on {device}")
+        return [f"MLM loss {last_tenth(self.mlm):.3f}, "
+                f"NSP loss {last_tenth(self.nsp):.3f}",
+                f"{self.pairs_per_sec:.1f} sentence pairs/sec on {device}"]
 
 
 class FineTuningLog(StepLog):
@@ -239,7 +242,7 @@ class FineTuningLog(StepLog):
         self.loss: list[float] = []
         self.train_acc: list[float] = []
         self.dev_acc: list[float] = []
-        self.kept, self.test_acc = num_epochs - 1, None
+        self.kept, self.test_acc = 0, None
         self.points: list[tuple[float, float, float]] = []
         self._rows: list[tuple[float, ...]] = []
         self._shown = self._epoch_start = 0  # numbers of rows
@@ -293,22 +296,21 @@ class FineTuningLog(StepLog):
         self._plot.add(point[0], (loss, train_acc, None))
         self._bar.set_postfix(loss=f"{loss:.3f}", acc=f"{train_acc:.3f}")
 
-    def report(self, device: Any) -> None:
-        """Print losses, accuracies and throughput, in d2l's words."""
-        super().report(device)
+    def _summary(self, device: Any) -> list[str]:
+        """Losses, accuracies and throughput."""
         line = (f"loss {self.loss[self.kept]:.3f}, "
                 f"train acc {self.train_acc[self.kept]:.3f}")
         if self.dev_acc:
             line += f", dev acc {self.dev_acc[self.kept]:.3f}"
         if self.test_acc is not None:
             line += f", test acc {self.test_acc:.3f}"
-        print(line)
-        print(f"{self.examples_per_sec:.1f} examples/sec on {device}, "
-              f"after {self.warmup_seconds:.1f} s of compilation and first "
-              "steps")
+        lines = [line, f"{self.examples_per_sec:.1f} examples/sec on {device},"
+                 f" after {self.warmup_seconds:.1f} s of compilation and "
+                 "first steps"]
         if self.dev_acc:
-            print(f"kept epoch {self.kept + 1} of {self.num_epochs}, the "
-                  "best on dev")
+            lines.append(f"kept epoch {self.kept + 1} of {self.num_epochs}, "
+                         "the best on dev")
+        return lines
 
 
 def _means(rows: list[tuple[float, ...]]) -> tuple[float, float]:
