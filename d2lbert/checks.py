@@ -1,9 +1,5 @@
 """Checks of what a reader passes in, with one clear sentence each."""
 
-from typing import Any
-
-import numpy as np
-
 
 class CheckpointError(ValueError):
     """A checkpoint that cannot be read or does not fit the model."""
@@ -27,25 +23,3 @@ def check_heads(num_hiddens: int, num_heads: int) -> None:
         raise ValueError(
             f"num_hiddens={num_hiddens} cannot be split into "
             f"num_heads={num_heads} equal heads")
-
-
-def check_length(length: int, max_len: int) -> None:
-    """Raise ValueError if a sequence is longer than the model allows."""
-    if length > max_len:
-        raise ValueError(
-            f"the sequences have {length} tokens, but this model was built "
-            f"with max_len={max_len}: cut them or build a longer model")
-
-
-def check_ids(tokens: Any, vocab_size: int) -> None:
-    """Raise ValueError if a token id is outside 0 … vocab_size - 1.
-
-    Args:
-        tokens: integer array of any shape, on the host.
-    """
-    tokens = np.asarray(tokens)
-    if tokens.size and not 0 <= tokens.min() <= tokens.max() < vocab_size:
-        raise ValueError(
-            f"token ids go from {tokens.min()} to {tokens.max()}, but the "
-            f"model knows 0 to {vocab_size - 1}: was the text numbered with "
-            "another vocabulary?")

@@ -24,12 +24,12 @@ def installed(backend):
     return True
 
 
-def each_backend():
+def each_backend(without=""):
     """Parametrise a test by backend, skipping those not installed."""
     return pytest.mark.parametrize("backend", [
         pytest.param(b, marks=pytest.mark.skipif(
             not installed(b), reason=f"{b} is not installed"))
-        for b in BACKENDS])
+        for b in BACKENDS if b != without])
 
 
 def small_bert(backend, seed=0, noise=0.3, **sizes):

@@ -1,16 +1,26 @@
 """Schedules, and the log of a training run: what is read and timed when."""
 
+import hashlib
 import signal
+import subprocess
+import sys
 from itertools import count
+from pathlib import Path
 
 import numpy as np
 import pytest
-from harness import V, each_backend, make_batch, small_bert
+from harness import (
+    V,
+    each_backend,
+    make_batch,
+    small_bert,
+    small_classifier,
+)
 
 from d2lbert.data.batches import PretrainingBatches
 from d2lbert.data.pretraining import RESERVED_TOKENS
 from d2lbert.data.vocab import Vocab
-from d2lbert.training import logs as training
+from d2lbert.training import steps
 from d2lbert.training.logs import FineTuningLog, TrainingLog
 from d2lbert.training.schedules import rates
 
@@ -35,7 +45,7 @@ class Loss:
 @pytest.fixture
 def clock(monkeypatch):
     clock = Clock()
-    monkeypatch.setattr(training, "perf_counter", clock)
+    monkeypatch.setattr(steps, "perf_counter", clock)
     return clock
 
 
@@ -255,3 +265,86 @@ def test_each_step_of_pretraining_drops_other_activations(backend):
     still, dropped = losses(), losses(dropout=0.5)
     assert still == pytest.approx([still[0]] * 3, abs=1e-6)
     assert np.diff(sorted([still[0], *dropped])).min() > 1e-4
+
+
+# A loss that is no number
+
+def losses_of(values):
+    values = iter(values)
+    return lambda batch: (next(values), 0.5)
+
+
+def test_a_loss_that_is_not_finite_ends_the_loop(capsys):
+    values = [*[1.0] * 122, float("nan"), *[1.0] * 400]
+    log = TrainingLog(500)
+    step = losses_of(values)
+    for batch_ in log.watch([batch(8)] * 500):
+        log.add(*step(batch_), rate=0.25)
+    assert log.stopped and log.mlm == [1.0] * 122 == [2 * x for x in log.nsp]
+    assert log._added < 140  # read soon, though not at once
+    log.report("cpu")
+    told = capsys.readouterr().out
+    assert "loss of step 123, at a learning rate of 0.25, is nan: " in told
+    assert "try a lower" in told and "MLM loss 1.000" in told
+
+
+@pytest.mark.parametrize("bad, good", [(0, 0), (1, 0), (10, 7), (12, 10)])
+def test_the_weights_kept_are_those_of_a_finite_loss(bad, good):
+    """Weights after a step may be bad though its own loss was not."""
+    log, weights = TrainingLog(150), count()  # read every three steps
+    now = [next(weights)]
+    for number, batch_ in enumerate(log.watch(
+            [batch(8)] * 150, lambda: now[0])):
+        loss = float("inf") if now[0] >= bad else 1.0
+        now[0] = next(weights)  # the step
+        log.add(loss, 0.5, rate=1.0)
+    assert log.diverged and log.weights == good
+
+
+def test_nothing_to_say_of_a_run_that_went_wrong_at_once(capsys):
+    log = run(TrainingLog(9), [batch(8)] * 9, losses_of([float("nan")] * 9))
+    log.report("cpu")
+    told = capsys.readouterr().out
+    assert "loss of step 1, " in told and "MLM" not in told
+
+
+@each_backend()
+def test_training_that_goes_wrong_leaves_weights_to_use(backend, capsys):
+    bert, one = small_bert(backend), make_batch()
+    data = [bert.d2l.to_tensors(one)]
+    log = bert.train(data, V, 40, lr=1e20)
+    assert "loss of step 2, at a learning rate of 5e+19, " in log.diverged
+    assert log.diverged in capsys.readouterr().out and len(log.mlm) == 1
+    assert bert.evaluate(data)[0] == pytest.approx(log.mlm[0], rel=1e-5)
+
+    net = small_classifier(backend)
+    X, y = one[:3], one[6]
+    data = [(bert.d2l.to_tensors(X), bert.d2l.to_tensors((y,))[0])] * 3
+    log = net.fine_tune(data, data, None, 3, 1e20)
+    assert ("loss of step 2, at 1 of the trainer's learning rate, is"
+            in log.diverged)
+    assert len(log.loss) == len(log.dev_acc) == 1 and log.loss[0] < 99
+    assert all(np.isfinite(x).all() for x in net.export_params().values())
+
+
+# Seeds
+
+def trained(backend, seed):
+    """The digest of a model's weights after 30 steps with dropout."""
+    bert = small_bert(backend, dropout=0.3)
+    data = [bert.d2l.to_tensors(make_batch(i)) for i in range(3)]
+    bert.train(data, V, 30, seed=seed)
+    params = bert.export_params()
+    return hashlib.sha1(b"".join(
+        params[name].tobytes() for name in sorted(params))).hexdigest()
+
+
+@each_backend()
+def test_a_seed_fixes_every_weight(backend):
+    here = [trained(backend, 5) for _ in range(2)]
+    there = subprocess.run(
+        [sys.executable, "-c", "import test_training as t; "
+         f"print(t.trained({backend!r}, 5))"], cwd=Path(__file__).parent,
+        capture_output=True, text=True, check=True).stdout.split()[-1]
+    assert here == [there] * 2
+    assert trained(backend, 6) != there

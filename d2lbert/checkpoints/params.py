@@ -99,7 +99,16 @@ def save_params(path: str | Path, params: Params,
 
     Args:
         metadata: what the file keeps beside the tensors.
+
+    Raises:
+        CheckpointError: naming a tensor whose values are not finite, which
+            no model would take back.
     """
+    for name, array in params.items():
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            raise CheckpointError(
+                f"{name} has values that are not finite (NaN or infinity), "
+                "so nothing is written: the training went wrong before")
     params = {k: np.ascontiguousarray(v) for k, v in params.items()}
     # The library's own `save_file` makes it unreadable for others
     write_whole(path, save(params, metadata))

@@ -201,8 +201,12 @@ def pairs_to_inputs(
         tokens (N, L), segments (N, L), valid_lens (N,), int32 arrays.
 
     Raises:
-        ValueError: for a sentence without words.
+        ValueError: for no pair, or a sentence without words.
     """
+    if not len(pairs) or any(
+            isinstance(pair, str) or len(pair) != 2 for pair in pairs):
+        raise ValueError(f"{pairs!r} is not a list of pairs: give one such "
+                         "as [('a man sleeps', 'a man is awake')]")
     sentences = [s.lower().split() if isinstance(s, str) else list(s)
                  for column in zip(*pairs) for s in column]
     if not all(sentences):

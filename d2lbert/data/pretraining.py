@@ -50,9 +50,12 @@ def pad_inputs(pairs: Sequence[tuple[list[str], list[str] | None]],
         the longest input's length.
 
     Raises:
-        ValueError: for a sentence without words, or a str where a list of
-            tokens belongs.
+        ValueError: for no sentence, one without words, or a str where a
+            list of tokens belongs.
     """
+    if not len(pairs):
+        raise ValueError("there is no sentence: give a list of pairs such as "
+                         "[(tokens, None)]")
     for sentence in (s for pair in pairs for s in pair if s is not None):
         if isinstance(sentence, str) or not len(sentence):
             raise ValueError(f"a sentence is {sentence!r}, not a list of "

@@ -3,15 +3,20 @@
 from functools import partial
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
 
-from d2lbert.checks import check_ids
 from d2lbert.data.pairs import pairs_to_inputs
 from d2lbert.data.snli import LABELS
+from d2lbert.inputs import class_labels, encoder_inputs
+from d2lbert.jax.inputs import check
 from d2lbert.jax.model import BERTEncoder, Dense, dropout_rngs, init_params
-from d2lbert.jax.train import check_unreduced, placements
+from d2lbert.jax.train import (
+    check_rows,
+    check_unreduced,
+    copy_weights,
+    placements,
+)
 from d2lbert.training.logs import FineTuningLog, gather
 from d2lbert.training.schedules import rates
 
@@ -58,6 +63,7 @@ def classifier_params(net, params, seed=0):
 
 def accuracy(y_hat, y):
     """How many predictions are right: logits (B, C), labels (B,)."""
+    check(class_labels, y, shape=y_hat.shape)
     return float((y_hat.argmax(1) == y).sum())
 
 
@@ -109,8 +115,9 @@ def train_ch13(net, train_iter, test_iter, loss, trainer, num_epochs,
         and examples a second.
 
     Raises:
-        ValueError: for a token id outside the vocabulary, or a batch that
-            cannot be divided among the devices.
+        ValueError: for what `d2lbert.inputs.encoder_inputs` and
+            `class_labels` refuse, or a batch that cannot be divided among
+            the devices.
     """
     log, best = FineTuningLog(num_epochs, len(train_iter)), None
     init_key, key = jax.random.split(jax.random.key(seed))
@@ -118,20 +125,25 @@ def train_ch13(net, train_iter, test_iter, loss, trainer, num_epochs,
         params = net.init(init_key, *next(iter(train_iter))[0])
     by_row, everywhere = placements(devices)
     # A step reuses the memory of its arguments, so it gets copies
-    params = jax.device_put(jax.tree.map(jnp.array, params), everywhere)
+    params = jax.device_put(copy_weights(params), everywhere)
     state = jax.device_put(trainer.init(params), everywhere)
     factors = enumerate(rates(log.num_steps, 1.0, warmup))
     for _ in log.epochs():
-        for (X, y), (step, factor) in zip(log.watch(train_iter), factors):
-            check_features(net, X, len(devices))
+        batches = log.watch(train_iter, lambda: copy_weights(params))
+        for (X, y), (step, factor) in zip(batches, factors):
+            check_features(net, X)
+            check(class_labels, y, shape=shape_of_logits(net, params, X))
+            check_rows(y, devices)
             params, state, *sums = train_batch_ch13(
                 net, loss, trainer, params, state,
                 jax.random.fold_in(key, step), np.float32(factor),
                 *jax.device_put((tuple(X), y), by_row))
-            log.add(*sums, len(y))
+            log.add(*sums, len(y), rate=factor)
+        if log.diverged:
+            params = log.weights
         if dev_iter is not None and log.is_best(
                 evaluate_accuracy_gpu(net, params, dev_iter)):
-            best = jax.tree.map(jnp.array, params)
+            best = copy_weights(params)
     params = best or params
     if test_iter is not None:
         log.test_acc = evaluate_accuracy_gpu(net, params, test_iter)
@@ -139,14 +151,17 @@ def train_ch13(net, train_iter, test_iter, loss, trainer, num_epochs,
     return params, log
 
 
-def check_features(net, X, num_devices=1):
-    """Raise ValueError for what JAX itself would pass over or put badly."""
+def check_features(net, X):
+    """Raise ValueError for what a `BERTClassifier` cannot read."""
     if isinstance(net, BERTClassifier):
-        check_ids(X[0], net.bert.vocab_size)
-    if len(X[0]) % num_devices:
-        raise ValueError(
-            f"a batch of {len(X[0])} examples cannot be divided among "
-            f"{num_devices} devices: choose a multiple")
+        tokens_X, segments_X, valid_lens_x = X
+        check(encoder_inputs, tokens_X, segments_X, valid_lens_x.reshape(-1),
+              vocab_size=net.bert.vocab_size, max_len=net.bert.max_len)
+
+
+def shape_of_logits(net, params, X):
+    """(B, C), without computing them."""
+    return jax.eval_shape(logits, net, params, X).shape
 
 
 def predict(net, params, data_iter):
@@ -154,7 +169,9 @@ def predict(net, params, data_iter):
     def batches():
         for X, y in data_iter:
             check_features(net, X)
-            yield np.array(logits(net, params, X)).argmax(1), np.array(y)
+            y_hat = np.array(logits(net, params, X))
+            check(class_labels, y, shape=y_hat.shape)
+            yield y_hat.argmax(1), np.array(y)
 
     return gather(batches())
 

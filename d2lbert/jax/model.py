@@ -11,8 +11,10 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from d2lbert.checks import check_heads, check_ids, check_length
+from d2lbert.checks import check_heads
+from d2lbert.inputs import encoder_inputs, prediction_slots
 from d2lbert.jax.fast import fused_attention
+from d2lbert.jax.inputs import check
 
 # N(0, 0.02) for every matrix, 0 for biases (Google's BERT code)
 init_weights = nn.initializers.normal(0.02)
@@ -174,12 +176,11 @@ class BERTEncoder(nn.Module):
         """Token ids (B, L), segment ids (B, L), (B,) or None -> (B, L, H).
 
         Raises:
-            ValueError: L > max_len, or a token id outside the vocabulary.
-                Inside `jax.jit` the ids are not known and not checked.
+            ValueError: for what `d2lbert.inputs.encoder_inputs` refuses,
+                except inside `jax.jit`, where no values are known.
         """
-        check_length(tokens.shape[1], self.max_len)
-        if not isinstance(tokens, jax.core.Tracer):
-            check_ids(tokens, self.vocab_size)
+        check(encoder_inputs, tokens, segments, valid_lens,
+              vocab_size=self.vocab_size, max_len=self.max_len)
         X = self.token_embedding(tokens) + self.segment_embedding(segments)
         X = X + self.pos_embedding[:, :X.shape[1]]
         for blk in self.blks:
@@ -200,6 +201,7 @@ class MaskLM(nn.Module):
 
     def __call__(self, X, pred_positions, training=False):
         """Encodings (B, L, H), positions (B, P) -> logits (B, P, V)."""
+        check(prediction_slots, pred_positions, shape=X.shape[:2])
         rows = jnp.arange(X.shape[0])[:, None]
         return self.mlp(X[rows, pred_positions])
 

@@ -9,10 +9,11 @@ import numpy as np
 import optax
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from d2lbert.checks import check_ids, check_length
 from d2lbert.data.batches import take
 from d2lbert.data.pretraining import pad_inputs
+from d2lbert.inputs import encoder_inputs, pretraining_batch
 from d2lbert.jax.fast import fused_batch_loss, is_plain_cross_entropy
+from d2lbert.jax.inputs import check
 from d2lbert.jax.model import BERTModel, dropout_rngs, init_params
 from d2lbert.training.logs import TrainingLog
 from d2lbert.training.schedules import rates
@@ -58,7 +59,14 @@ def _get_batch_loss_bert(net, params, rng, loss, vocab_size, tokens_X,
     Args:
         rng: key for dropout, or None for evaluation mode.
         loss: (logits, labels) -> one value a prediction.
+
+    Raises:
+        ValueError: for what `d2lbert.inputs.pretraining_batch` refuses,
+            except inside `jax.jit`, where no values are known.
     """
+    check(pretraining_batch, tokens_X, segments_X, valid_lens_x,
+          pred_positions_X, mlm_weights_X, mlm_Y, nsp_y,
+          vocab_size=vocab_size)
     _, mlm_Y_hat, nsp_Y_hat = net.apply(
         params, tokens_X, segments_X, valid_lens_x.reshape(-1),
         pred_positions_X, training=rng is not None, rngs=dropout_rngs(rng))
@@ -117,32 +125,42 @@ def train_bert(train_iter, net, loss, vocab_size, devices, num_steps,
         step. Prints the last losses and the sentence pairs a second.
 
     Raises:
-        ValueError: for a token id outside the vocabulary, or a batch that
-            cannot be divided among the devices.
+        ValueError: for what `d2lbert.inputs.pretraining_batch` refuses, or
+            a batch that cannot be divided among the devices.
     """
     init_key, key = jax.random.split(jax.random.key(seed))
     if params is None:
         params = jax.jit(init_params, static_argnums=0)(net, init_key)
     by_row, everywhere = placements(devices)
     # A step reuses the memory of its arguments, so it gets copies
-    params = jax.device_put(jax.tree.map(jnp.array, params), everywhere)
+    params = jax.device_put(copy_weights(params), everywhere)
     trainer, log = adam(net, 1.0), TrainingLog(num_steps)
     state = jax.device_put(trainer.init(params), everywhere)
     # The same losses, faster, where the model and the loss are d2l's
     is_fused = (type(net) is BERTModel and is_plain_cross_entropy(loss)
                 and len(devices) == 1)
     batch_loss = fused_batch_loss if is_fused else _get_batch_loss_bert
+    batches = log.watch(take(train_iter, num_steps),
+                        lambda: copy_weights(params))
     for step, (batch, rate) in enumerate(zip(
-            log.watch(take(train_iter, num_steps)),
-            rates(num_steps, lr, warmup))):
-        check_batch(batch, vocab_size, len(devices))
+            batches, rates(num_steps, lr, warmup))):
+        check(pretraining_batch, *batch, vocab_size=vocab_size,
+              max_len=getattr(net, "max_len", None))
+        check_rows(batch[0], devices)
         params, state, mlm_l, nsp_l = train_step(
             net, batch_loss, loss, vocab_size, trainer, params, state,
             jax.random.fold_in(key, step), np.float32(rate),
             jax.device_put(batch, by_row))
-        log.add(mlm_l, nsp_l)
+        log.add(mlm_l, nsp_l, rate=rate)
+    if log.diverged:
+        params = log.weights
     log.report(devices)
     return params, log
+
+
+def copy_weights(params):
+    """The weights as they are now, in memory of their own."""
+    return jax.tree.map(jnp.array, params)
 
 
 def placements(devices):
@@ -152,14 +170,12 @@ def placements(devices):
             NamedSharding(mesh, PartitionSpec()))
 
 
-def check_batch(batch, vocab_size, num_devices):
-    """Raise ValueError for what JAX itself would pass over or put badly."""
-    check_ids(batch[0], vocab_size)
-    check_ids(batch[5], vocab_size)
-    if len(batch[0]) % num_devices:
+def check_rows(x, devices):
+    """Raise ValueError unless the rows of x can be divided evenly."""
+    if len(x) % len(devices):
         raise ValueError(
-            f"a batch of {len(batch[0])} examples cannot be divided among "
-            f"{num_devices} devices: choose a multiple")
+            f"a batch of {len(x)} examples cannot be divided among "
+            f"{len(devices)} devices: choose a multiple")
 
 
 def evaluate_bert(net, params, data_iter):
@@ -172,7 +188,8 @@ def evaluate_bert(net, params, data_iter):
     """
     sums = 0
     for batch in take(data_iter, len(data_iter)):
-        check_batch(batch, net.vocab_size, 1)
+        check(pretraining_batch, *batch, vocab_size=net.vocab_size,
+              max_len=net.max_len)
         sums = sums + np.array(
             _evaluate_batch(net, params, batch), np.float64)
     mlm, slots, nsp, right, pairs = sums
@@ -201,9 +218,9 @@ def encode(net, params, pairs, vocab):
         (len(pairs), L, H) float32 array; rows are padded to the longest.
     """
     tokens, segments, valid_lens = pad_inputs(pairs, vocab)
+    check(encoder_inputs, tokens, segments, valid_lens,
+          vocab_size=net.vocab_size, max_len=net.max_len)
     L = tokens.shape[1]
-    check_length(L, net.max_len)
-    check_ids(tokens, net.vocab_size)
     # Few lengths mean few compilations; attention does not see the padding
     padding = (0, 0), (0, min(-L % 8, net.max_len - L))
     encoded_X = _encode_batch(net, params, np.pad(tokens, padding),

@@ -26,6 +26,9 @@ def fused_attention(F, Q, K, V, lens, scale, dropout):
         weights = F.npx.softmax(scores, temperature=scale)
     else:  # a length for each row of scores
         rows = F.npx.arange_like(scores, axis=1)
+        # MXNet's softmax would write past the last column
+        lens = F.np.minimum(lens, F.np.max(F.npx.arange_like(scores, axis=2))
+                            + 1)
         lens = (F.np.expand_dims(lens, 1) + 0 * rows).astype("int32")
         weights = F.npx.softmax(
             scores, lens, use_length=True, temperature=scale)
@@ -50,7 +53,8 @@ def fused_batch_loss(net, loss, vocab_size, tokens_X_shards,
             tokens_X_shards, segments_X_shards, valid_lens_x_shards,
             pred_positions_X_shards, mlm_weights_X_shards, mlm_Y_shards,
             nsp_y_shards):
-        encoded_X = net.encoder(tokens_X, segments_X, valid_lens_x)
+        encoded_X = net.encoder(
+            tokens_X, segments_X, valid_lens_x.reshape(-1))
         at, labels = _used_slots(pred_positions_X, mlm_weights_X, mlm_Y)
         X = npx.gather_nd(encoded_X, at)
         mlm_ls.append(loss(net.mlm.mlp(X), labels).mean())

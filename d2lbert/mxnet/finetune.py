@@ -1,14 +1,25 @@
 """Fine-tuning BERT in MXNet to classify pairs (d2l 14.1.2 and 16.7)."""
 
+from functools import partial
+
 import numpy
 from mxnet import autograd, np, npx
 from mxnet.gluon import nn
 
 from d2lbert.data.pairs import pairs_to_inputs
 from d2lbert.data.snli import LABELS
+from d2lbert.inputs import class_labels, encoder_inputs
 from d2lbert.mxnet.checkpoint import is_initialized
+from d2lbert.mxnet.inputs import check
 from d2lbert.mxnet.model import Dense
-from d2lbert.mxnet.train import devices_of, shard, total
+from d2lbert.mxnet.train import (
+    copy_weights,
+    devices_of,
+    put_weights,
+    set_seed,
+    shard,
+    total,
+)
 from d2lbert.training.logs import FineTuningLog, gather
 from d2lbert.training.schedules import rates
 
@@ -36,6 +47,7 @@ class BERTClassifier(nn.Block):
 
 def accuracy(y_hat, y):
     """How many predictions are right: logits (B, C), labels (B,)."""
+    check(class_labels, y, shape=y_hat.shape)
     return float(right(y_hat, y))
 
 
@@ -75,6 +87,8 @@ def train_batch_ch13(net, features, labels, loss, trainer, devices,
     X_shards, y_shards = split_f(features, labels, devices)
     with autograd.record():
         y_hats = [net(X) for X in X_shards]
+        check(class_labels, labels,
+              shape=(len(labels), *y_hats[0].shape[1:]))
         ls = [loss(y_hat, y) for y_hat, y in zip(y_hats, y_shards)]
     autograd.backward(ls)
     trainer.step(len(labels))
@@ -83,7 +97,8 @@ def train_batch_ch13(net, features, labels, loss, trainer, devices,
 
 
 def train_ch13(net, train_iter, test_iter, loss, trainer, num_epochs,
-               devices, split_f=split, dev_iter=None, warmup=None):
+               devices, split_f=split, dev_iter=None, warmup=None,
+               seed=None):
     """Fine-tune net, keep the best epoch on dev, and test that one once.
 
     Args:
@@ -96,6 +111,7 @@ def train_ch13(net, train_iter, test_iter, loss, trainer, num_epochs,
         dev_iter: evaluated after every epoch; None to keep the last epoch.
         warmup: share of the steps in which the learning rate rises to the
             trainer's, to fall to 0 afterwards; None leaves it constant.
+        seed: fixes the dropout; None leaves MXNet's generator as it is.
 
     Returns:
         The `FineTuningLog`. Prints loss, accuracies and examples a second.
@@ -104,27 +120,40 @@ def train_ch13(net, train_iter, test_iter, loss, trainer, num_epochs,
         ValueError: if net, and with it the trainer, is on other devices.
     """
     log, best = FineTuningLog(num_epochs, len(train_iter)), None
+    set_seed(seed)
     check_devices(net, devices)
     net.hybridize()
     loss.hybridize()
     peak = trainer.learning_rate
-    schedule = iter(rates(log.num_steps, peak, warmup))
+    factors = iter(rates(log.num_steps, 1.0, warmup))
     for _ in log.epochs():
-        for (X, y), rate in zip(log.watch(train_iter), schedule):
-            trainer.set_learning_rate(rate)
+        batches = log.watch(train_iter, partial(copy_weights, net))
+        for (X, y), factor in zip(batches, factors):
+            check_features(net, X)
+            trainer.set_learning_rate(factor * peak)
             sums = train_batch_ch13(
                 net, X, y, loss, trainer, devices, split_f)
-            log.add(*sums, len(y))
+            log.add(*sums, len(y), rate=factor)
+        if log.diverged:
+            put_weights(log.weights)
         if dev_iter is not None and log.is_best(
                 evaluate_accuracy_gpus(net, dev_iter, split_f)):
-            best = copy_params(net)
+            best = copy_weights(net)
     trainer.set_learning_rate(peak)
-    for parameter, array in (best or {}).items():
-        parameter.set_data(array)
+    if best:
+        put_weights(best)
     if test_iter is not None:
         log.test_acc = evaluate_accuracy_gpus(net, test_iter, split_f)
     log.report(devices)
     return log
+
+
+def check_features(net, X):
+    """Raise ValueError for what a `BERTClassifier` cannot read."""
+    if isinstance(net, BERTClassifier):
+        tokens_X, segments_X, valid_lens_x = X
+        check(encoder_inputs, tokens_X, segments_X, valid_lens_x.reshape(-1),
+              vocab_size=net.encoder.vocab_size, max_len=net.encoder.max_len)
 
 
 def check_devices(net, devices):
@@ -135,21 +164,17 @@ def check_devices(net, devices):
             "its trainer, call net.collect_params().reset_ctx(devices)")
 
 
-def copy_params(net):
-    """{parameter: a copy of its array}."""
-    return {parameter: parameter.list_data()[0].copy()
-            for parameter in net.collect_params().values()}
-
-
 def predict(net, data_iter, split_f=split):
     """Predicted and true classes, two (N,) arrays, in evaluation mode."""
     devices = devices_of(net)
 
     def batches():
         for X, y in data_iter:
+            check_features(net, X)
             X_shards, _ = split_f(X, y, devices)
-            y_hat = [net(X).argmax(1).asnumpy() for X in X_shards]
-            yield numpy.concatenate(y_hat), y.asnumpy()
+            y_hat = numpy.concatenate([net(X).asnumpy() for X in X_shards])
+            check(class_labels, y, shape=y_hat.shape)
+            yield y_hat.argmax(1), y.asnumpy()
 
     return gather(batches())
 

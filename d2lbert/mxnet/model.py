@@ -11,8 +11,10 @@ from functools import partial
 from mxnet import init, np, npx
 from mxnet.gluon import nn
 
-from d2lbert.checks import check_heads, check_ids, check_length
+from d2lbert.checks import check_heads
+from d2lbert.inputs import encoder_inputs, prediction_slots
 from d2lbert.mxnet.fast import fused_attention
+from d2lbert.mxnet.inputs import check
 
 # N(0, 0.02) for every matrix, 0 for biases (Google's BERT code). Parameters
 # that name their initialiser keep it whatever net.initialize is called with.
@@ -171,11 +173,10 @@ class BERTEncoder(nn.Block):
         """Token ids (B, L), segment ids (B, L), (B,) or None -> (B, L, H).
 
         Raises:
-            ValueError: L > max_len, or a token id outside the vocabulary.
+            ValueError: for what `d2lbert.inputs.encoder_inputs` refuses.
         """
-        check_length(tokens.shape[1], self.max_len)
-        if tokens.ctx.device_type == "cpu":  # elsewhere it would make us wait
-            check_ids(tokens.asnumpy(), self.vocab_size)
+        check(encoder_inputs, tokens, segments, valid_lens,
+              vocab_size=self.vocab_size, max_len=self.max_len)
         X = self.token_embedding(tokens) + self.segment_embedding(segments)
         X = X + self.pos_embedding.data(X.ctx)[:, :X.shape[1]]
         if valid_lens is None:
@@ -198,6 +199,7 @@ class MaskLM(nn.Block):
 
     def forward(self, X, pred_positions):
         """Encodings (B, L, H), positions (B, P) -> logits (B, P, V)."""
+        check(prediction_slots, pred_positions, shape=X.shape[:2])
         columns = pred_positions.astype("int32")
         rows = np.arange(X.shape[0], dtype="int32", ctx=X.ctx)[:, None]
         rows = np.broadcast_to(rows, columns.shape)

@@ -1,14 +1,18 @@
 """Pretraining BERT in MXNet and looking at what it learned (d2l 15.10)."""
 
+from functools import partial
+
 import numpy
-from mxnet import autograd, context, cpu, gpu, np, optimizer
+from mxnet import autograd, context, cpu, gpu, np, optimizer, random
 from mxnet.gluon import Trainer
 from mxnet.gluon.loss import SoftmaxCELoss
 
 from d2lbert.data.batches import take
 from d2lbert.data.pretraining import pad_inputs
+from d2lbert.inputs import pretraining_batch
 from d2lbert.mxnet.checkpoint import is_initialized
 from d2lbert.mxnet.fast import fused_batch_loss, is_plain_cross_entropy
+from d2lbert.mxnet.inputs import check
 from d2lbert.mxnet.model import BERTModel
 from d2lbert.training.logs import TrainingLog
 from d2lbert.training.schedules import rates
@@ -60,6 +64,9 @@ def _get_batch_loss_bert(net, loss, vocab_size, tokens_X_shards,
     The arguments are lists with one shard of the batch a device, and so are
     the results. The masked-LM loss is the mean over the slots of weight 1;
     slots that only pad the batch get no gradient.
+
+    Raises:
+        ValueError: for what `d2lbert.inputs.pretraining_batch` refuses.
     """
     mlm_ls, nsp_ls, ls = [], [], []
     for (tokens_X, segments_X, valid_lens_x, pred_positions_X,
@@ -67,6 +74,9 @@ def _get_batch_loss_bert(net, loss, vocab_size, tokens_X_shards,
             tokens_X_shards, segments_X_shards, valid_lens_x_shards,
             pred_positions_X_shards, mlm_weights_X_shards, mlm_Y_shards,
             nsp_y_shards):
+        check(pretraining_batch, tokens_X, segments_X, valid_lens_x,
+              pred_positions_X, mlm_weights_X, mlm_Y, nsp_y,
+              vocab_size=vocab_size)
         _, mlm_Y_hat, nsp_Y_hat = net(
             tokens_X, segments_X, valid_lens_x.reshape(-1), pred_positions_X)
         weights = mlm_weights_X.reshape(-1)
@@ -80,7 +90,7 @@ def _get_batch_loss_bert(net, loss, vocab_size, tokens_X_shards,
 
 
 def train_bert(train_iter, net, loss, vocab_size, devices, num_steps,
-               lr=3e-3, warmup=0.1):
+               lr=3e-3, warmup=0.1, seed=None):
     """Pretrain net for num_steps batches, with Adam and warm-up.
 
     Args:
@@ -88,11 +98,17 @@ def train_bert(train_iter, net, loss, vocab_size, devices, num_steps,
         loss: a cross-entropy, such as gluon.loss.SoftmaxCELoss().
         devices: list of devices; several share each batch.
         lr: peak learning rate; warmup: share of the steps that lead to it.
+        seed: fixes the dropout, and the weights if they are new; None leaves
+            MXNet's generator as it is.
 
     Returns:
         The `TrainingLog` with the losses of every step. Prints the last
         losses and the sentence pairs a second.
+
+    Raises:
+        ValueError: for what `d2lbert.inputs.pretraining_batch` refuses.
     """
+    set_seed(seed)
     place(net, devices)
     net.hybridize()
     loss.hybridize()
@@ -100,8 +116,10 @@ def train_bert(train_iter, net, loss, vocab_size, devices, num_steps,
     is_fused = type(net) is BERTModel and is_plain_cross_entropy(loss)
     batch_loss = fused_batch_loss if is_fused else _get_batch_loss_bert
     trainer, log = adam(net, lr), TrainingLog(num_steps)
-    for batch, rate in zip(log.watch(take(train_iter, num_steps)),
-                           rates(num_steps, lr, warmup)):
+    batches = log.watch(take(train_iter, num_steps),
+                        partial(copy_weights, net))
+    for batch, rate in zip(batches, rates(num_steps, lr, warmup)):
+        check(pretraining_batch, *batch, vocab_size=vocab_size)
         batch = [shard(x, devices) for x in batch]
         mlm_shares, nsp_shares = shares(batch[4], batch[6])
         with autograd.record():
@@ -111,9 +129,29 @@ def train_bert(train_iter, net, loss, vocab_size, devices, num_steps,
         autograd.backward(mlm_ls + nsp_ls)
         trainer.set_learning_rate(rate)
         trainer.step(1)
-        log.add(total(mlm_ls), total(nsp_ls))
+        log.add(total(mlm_ls), total(nsp_ls), rate=rate)
+    if log.diverged:
+        put_weights(log.weights)
     log.report(devices)
     return log
+
+
+def set_seed(seed):
+    """Fix what MXNet draws from now on; None changes nothing."""
+    if seed is not None:
+        random.seed(seed)
+
+
+def copy_weights(net):
+    """The weights of net as they are now, as `put_weights` takes them."""
+    return {parameter: parameter.list_data()[0].copy()
+            for parameter in net.collect_params().values()}
+
+
+def put_weights(weights):
+    """Make the weights what they were when they were copied."""
+    for parameter, array in weights.items():
+        parameter.set_data(array)
 
 
 def place(net, devices):
@@ -164,6 +202,7 @@ def evaluate_bert(net, data_iter):
     """
     loss, device, sums = SoftmaxCELoss(), devices_of(net)[0], 0
     for batch in take(data_iter, len(data_iter)):
+        check(pretraining_batch, *batch, vocab_size=net.encoder.vocab_size)
         *X, weights, mlm_Y, nsp_y = (x.as_in_ctx(device) for x in batch)
         _, mlm_Y_hat, nsp_Y_hat = net(*X)
         mlm_l = loss(mlm_Y_hat, mlm_Y, np.expand_dims(weights, 2))

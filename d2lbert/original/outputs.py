@@ -1,11 +1,9 @@
-"""What the original BERT's three backends share: outputs and checks."""
+"""What the original BERT's three backends share: outputs and batches."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-
-from d2lbert.original.config import BertConfig
 
 
 class BertOutputs(NamedTuple):
@@ -69,43 +67,3 @@ def to_bert_batch(batch: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
             "attention_mask": (columns < valid_lens[:, None]).astype(np.int32),
             "token_type_ids": segments, "labels": labels,
             "next_sentence_label": 1 - is_next}
-
-
-def check_inputs(config: BertConfig, input_ids: Any, attention_mask: Any,
-                 token_type_ids: Any, with_values: bool = True) -> None:
-    """Raise ValueError for inputs that the model cannot read.
-
-    Args:
-        input_ids, attention_mask, token_type_ids: (B, L) arrays of any
-            framework.
-        with_values: False checks the length alone, where looking at the
-            values would make us wait for a device.
-    """
-    length, room = input_ids.shape[1], config.max_position_embeddings
-    if length > room:
-        raise ValueError(
-            f"the input has {length} tokens, but this model has "
-            f"max_position_embeddings={room}: cut the text, for instance by "
-            f"the tokenizer's max_length={room}, truncate=True")
-    if with_values:
-        _check_range("input_ids", input_ids, "vocab_size", config.vocab_size)
-        _check_range("token_type_ids", token_type_ids, "type_vocab_size",
-                     config.type_vocab_size)
-        empty = np.flatnonzero(~np.any(_host(attention_mask), axis=1))
-        if len(empty):
-            raise ValueError(
-                f"row {empty[0]} of attention_mask is 0 everywhere: a text "
-                "needs one token at least")
-
-
-def _check_range(name: str, ids: Any, size_name: str, size: int) -> None:
-    ids = _host(ids)
-    if ids.size and not 0 <= ids.min() <= ids.max() < size:
-        raise ValueError(
-            f"{name} go from {ids.min()} to {ids.max()}, but this model has "
-            f"{size_name}={size}: was the text read with the vocabulary of "
-            "another model?")
-
-
-def _host(array: Any) -> np.ndarray:
-    return array.asnumpy() if hasattr(array, "asnumpy") else np.asarray(array)

@@ -10,6 +10,7 @@ from d2lbert.backends import BACKENDS, load_backend
 from d2lbert.checkpoints.d2l import load_pretrained_params
 from d2lbert.data.snli import LABELS, SPLITS, nli_folder, read_snli
 from d2lbert.run.models import Model, make_classifier
+from d2lbert.run.report import number
 from d2lbert.training.logs import FineTuningLog
 from d2lbert.training.plotting import Animator
 
@@ -90,7 +91,9 @@ def _fine_tune(bert: Model, splits: Sequence[Any], recipe: FineTuning,
     if num_steps:
         num_epochs = max(1, round(num_steps / len(train_iter)))
     log = bert.fine_tune(train_iter, dev_iter, None, num_epochs, recipe.lr,
-                         warmup=recipe.warmup)
+                         warmup=recipe.warmup, seed=0)
+    if log.diverged:
+        raise ValueError(log.diverged)
     bert.save(path)
     guess, truth = bert.predict(test_iter)
     return log, float((guess == truth).mean())
@@ -104,9 +107,9 @@ def rows(r: dict[str, Any]) -> list[list[str]]:
 
 def _row(backend: str, start: str, r: dict[str, Any]) -> list[str]:
     kept = r["kept"]
-    return [BACKENDS[backend].title, start, f"{r['loss'][kept]:.3f}",
-            f"{r['train_acc'][kept]:.3f}", f"{r['dev_acc'][kept]:.3f}",
-            f"{r['test_acc']:.3f}", f"{r['examples_per_sec']:.0f}",
+    return [BACKENDS[backend].title, start, number(r["loss"][kept], ".3f"),
+            number(r["train_acc"][kept], ".3f"), f"{r['dev_acc'][kept]:.3f}",
+            f"{r['test_acc']:.3f}", number(r["examples_per_sec"], ".0f"),
             f"{r['seconds'] + r['warmup_seconds']:.0f}",
             f"notebooks/{backend}/nli-bert.ipynb"]
 

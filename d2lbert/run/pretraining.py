@@ -12,7 +12,7 @@ from d2lbert.data.corpora import load_corpus
 from d2lbert.data.mini.probe import context_probe
 from d2lbert.data.vocab import unigram_entropy
 from d2lbert.run.models import make_bert
-from d2lbert.run.report import thinned
+from d2lbert.run.report import number, thinned
 from d2lbert.training.logs import last_tenth
 from d2lbert.training.plotting import Animator
 
@@ -85,6 +85,9 @@ def pretrain(backend: str, corpus: str, recipe: Recipe, folder: str | Path,
 
     Returns:
         A dict of plain numbers and lists.
+
+    Raises:
+        ValueError: if the loss does not stay finite; no model is written.
     """
     d2l = load_backend(backend)
     where = {"batch_size": recipe.batch_size, "max_len": recipe.max_len,
@@ -94,7 +97,9 @@ def pretrain(backend: str, corpus: str, recipe: Recipe, folder: str | Path,
     bert = make_bert(backend, len(vocab), seed, dropout=recipe.dropout,
                      **recipe.sizes)
     log = bert.train(train_iter, len(vocab), recipe.num_steps, lr=recipe.lr,
-                     warmup=recipe.warmup)
+                     warmup=recipe.warmup, seed=seed)
+    if log.diverged:
+        raise ValueError(log.diverged)
     params = bert.export_params()
     save_pretrained_model(folder, params, vocab, **recipe.sizes)
     mlm, nsp, accuracy = bert.evaluate(held_out)
@@ -115,14 +120,11 @@ def pretrain(backend: str, corpus: str, recipe: Recipe, folder: str | Path,
 
 def rows(r: dict[str, Any]) -> list[list[str]]:
     """The row of a result, for the table."""
-    def share(key: str) -> str:
-        return f"{r[key]:.2f}" if key in r else "–"
-
     return [[BACKENDS[r["backend"]].title,
             f"{r['mlm'][0]:.2f} → {last_tenth(r['mlm']):.2f}",
             f"{r['held_out_mlm']:.2f}", f"{r['held_out_nsp']:.3f}",
-            f"{r['held_out_accuracy']:.3f}", share("probe"), share("static"),
-            f"{r['pairs_per_sec']:.0f}",
+            f"{r['held_out_accuracy']:.3f}", number(r.get("probe"), ".2f"),
+            number(r.get("static"), ".2f"), number(r["pairs_per_sec"], ".0f"),
             f"{r['seconds'] + r['warmup_seconds']:.0f}",
             f"notebooks/{r['backend']}/bert-pretraining.ipynb"]]
 

@@ -32,6 +32,11 @@ def markdown_table(columns: Sequence[str], results: Sequence[dict[str, Any]],
         for line in [columns, ["-" * width for width in widths], *lines])
 
 
+def number(value: float | None, spec: str) -> str:
+    """A number for a table; a dash for one that there is not."""
+    return "–" if value is None else format(value, spec)
+
+
 def _failed_row(columns: Sequence[str], result: dict[str, Any]) -> list[str]:
     reason = " ".join(result[FAILED].split()).replace("|", "\\|")
     return [BACKENDS[result["backend"]].title, f"failed: {reason}",

@@ -14,7 +14,7 @@ from d2lbert.original.config import BertConfig
 from d2lbert.original.find import find_checkpoint, load_checkpoint_folder
 from d2lbert.original.tokenizer import BertTokenizer
 from d2lbert.run.models import Model, load_original, make_original
-from d2lbert.run.report import thinned
+from d2lbert.run.report import number, thinned
 from d2lbert.training.logs import last_tenth
 from d2lbert.training.plotting import Animator
 
@@ -91,7 +91,9 @@ def work(backend: str, args: Namespace, folder: Path) -> dict[str, Any]:
     splits = load_backend(backend).load_data_sst2(
         recipe.batch_size, tok, args.corpus, max_length)
     num_steps = args.steps or recipe.num_epochs * len(splits[0])
-    log = net.fit(splits[0], num_steps, recipe.lr)
+    log = net.fit(splits[0], num_steps, recipe.lr, seed=0)
+    if log.diverged:
+        raise ValueError(log.diverged)
     net.save_pretrained(folder)
     tok.save(folder)
     names = ("train_acc", "dev_acc", "test_acc")
@@ -111,11 +113,11 @@ def _accuracy(net: Model, batches: Iterable[Any]) -> float:
 
 def rows(r: dict[str, Any]) -> list[list[str]]:
     """The row of a result, for the table."""
-    shares = ["–" if r[name] is None else f"{r[name]:.3f}"
+    shares = [number(r[name], ".3f")
               for name in ("train_acc", "dev_acc", "test_acc")]
     return [[BACKENDS[r["backend"]].title, r["start"],
             f"{last_tenth(r['loss']):.3f}", *shares,
-            f"{r['examples_per_sec']:.0f}", f"{r['seconds']:.0f}",
+            number(r["examples_per_sec"], ".0f"), f"{r['seconds']:.0f}",
             f"notebooks/{r['backend']}/bert-from-scratch.ipynb"]]
 
 

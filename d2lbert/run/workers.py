@@ -10,6 +10,7 @@ import os
 import signal
 import subprocess
 import sys
+from math import isfinite
 from types import FrameType, ModuleType
 from typing import Any
 
@@ -120,8 +121,19 @@ def be_worker(chapter: ModuleType, args: argparse.Namespace) -> int:
         result = {"backend": backend,
                   FAILED: str(error) or type(error).__name__}
     if result:
-        write_whole(args.results / f"{backend}.json", json.dumps(result))
+        write_whole(args.results / f"{backend}.json",
+                    json.dumps(_finite(result), allow_nan=False))
     return int(FAILED in result)
+
+
+def _finite(value: Any) -> Any:
+    """The same with None for NaN and infinity, which JSON does not know."""
+    if isinstance(value, dict):
+        return {key: _finite(x) for key, x in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(x) for x in value]
+    is_bad = isinstance(value, float) and not isfinite(value)
+    return None if is_bad else value
 
 
 def _work(backend: str, chapter: ModuleType, args: argparse.Namespace

@@ -17,7 +17,8 @@ def to_tensors(batch):
     if isinstance(batch, dict):
         return dict(zip(batch, to_tensors(batch.values())))
     tensors = map(torch.as_tensor, batch)
-    return tuple(t if t.is_floating_point() else t.long() for t in tensors)
+    return tuple(t if t.is_floating_point() or t.dtype == torch.bool
+                 else t.long() for t in tensors)
 
 
 class SNLIBERTDataset(pairs.SNLIBERTDataset):

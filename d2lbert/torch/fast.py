@@ -66,7 +66,8 @@ def fused_batch_loss(net, loss, vocab_size, tokens_X, segments_X,
                      valid_lens_x, pred_positions_X, mlm_weights_X, mlm_Y,
                      nsp_y):
     """`_get_batch_loss_bert` for our BERTModel and plain cross-entropy."""
-    encoded_X = net.encoder(tokens_X, segments_X, valid_lens_x)
+    encoded_X = net.encoder(
+        tokens_X, segments_X, valid_lens_x.reshape(-1))
     rows, slots = mlm_weights_X.nonzero(as_tuple=True)
     *body, projection = net.mlm.mlp
     X = encoded_X[rows, pred_positions_X[rows, slots]]

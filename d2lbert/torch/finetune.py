@@ -1,6 +1,6 @@
 """Fine-tuning BERT in PyTorch to classify pairs (d2l 14.1.2 and 16.7)."""
 
-import copy
+from functools import partial
 
 import numpy as np
 import torch
@@ -8,8 +8,10 @@ from torch import nn
 
 from d2lbert.data.pairs import pairs_to_inputs
 from d2lbert.data.snli import LABELS
+from d2lbert.inputs import class_labels, encoder_inputs
+from d2lbert.torch.inputs import check
 from d2lbert.torch.model import init_weights
-from d2lbert.torch.train import evaluation, unreduced
+from d2lbert.torch.train import copy_weights, evaluation, set_seed, unreduced
 from d2lbert.training.logs import FineTuningLog, gather
 from d2lbert.training.schedules import rates
 
@@ -36,6 +38,7 @@ class BERTClassifier(nn.Module):
 
 def accuracy(y_hat, y):
     """How many predictions are right: logits (B, C), labels (B,)."""
+    check(class_labels, y, shape=y_hat.shape)
     return float((y_hat.argmax(1) == y).sum())
 
 
@@ -54,10 +57,11 @@ def train_batch_ch13(net, X, y, loss, trainer, devices):
     Returns:
         The sum of the losses and the number right, scalars on the device.
     """
-    X, y = to_device(X, devices[0]), y.to(devices[0])
     net.train()
     trainer.zero_grad()
-    y_hat = net(X)
+    y_hat = net(to_device(X, devices[0]))
+    check(class_labels, y, shape=y_hat.shape)
+    y = y.to(devices[0])
     l = unreduced(loss)(y_hat, y)
     l.mean().backward()
     trainer.step()
@@ -65,7 +69,7 @@ def train_batch_ch13(net, X, y, loss, trainer, devices):
 
 
 def train_ch13(net, train_iter, test_iter, loss, trainer, num_epochs,
-               devices, dev_iter=None, warmup=None):
+               devices, dev_iter=None, warmup=None, seed=None):
     """Fine-tune net, keep the best epoch on dev, and test that one once.
 
     Args:
@@ -77,23 +81,29 @@ def train_ch13(net, train_iter, test_iter, loss, trainer, num_epochs,
         dev_iter: evaluated after every epoch; None to keep the last epoch.
         warmup: share of the steps in which the learning rate rises to the
             trainer's, to fall to 0 afterwards; None leaves it constant.
+        seed: fixes the dropout; None leaves PyTorch's generator as it is.
 
     Returns:
         The `FineTuningLog`. Prints loss, accuracies and examples a second.
     """
     log, best = FineTuningLog(num_epochs, len(train_iter)), None
+    set_seed(seed)
     net.to(devices[0])
     replicas = nn.DataParallel(net, devices) if len(devices) > 1 else net
     peaks = [group["lr"] for group in trainer.param_groups]
     factors = iter(rates(log.num_steps, 1.0, warmup))
     for _ in log.epochs():
-        for (X, y), factor in zip(log.watch(train_iter), factors):
+        batches = log.watch(train_iter, partial(copy_weights, net))
+        for (X, y), factor in zip(batches, factors):
+            check_features(net, X)
             scale_rates(trainer, peaks, factor)
             sums = train_batch_ch13(replicas, X, y, loss, trainer, devices)
-            log.add(*sums, len(y))
+            log.add(*sums, len(y), rate=factor)
+        if log.diverged:
+            net.load_state_dict(log.weights)
         if dev_iter is not None and log.is_best(
                 evaluate_accuracy_gpu(net, dev_iter)):
-            best = copy.deepcopy(net.state_dict())
+            best = copy_weights(net)
     scale_rates(trainer, peaks, 1.0)
     if best:
         net.load_state_dict(best)
@@ -101,6 +111,14 @@ def train_ch13(net, train_iter, test_iter, loss, trainer, num_epochs,
         log.test_acc = evaluate_accuracy_gpu(net, test_iter)
     log.report(devices)
     return log
+
+
+def check_features(net, X):
+    """Raise ValueError for what a `BERTClassifier` cannot read."""
+    if isinstance(net, BERTClassifier):
+        tokens_X, segments_X, valid_lens_x = X
+        check(encoder_inputs, tokens_X, segments_X, valid_lens_x.reshape(-1),
+              vocab_size=net.encoder.vocab_size, max_len=net.encoder.max_len)
 
 
 def scale_rates(trainer, peaks, factor):
@@ -111,10 +129,15 @@ def scale_rates(trainer, peaks, factor):
 
 def predict(net, data_iter, device=None):
     """Predicted and true classes, two (N,) arrays, in evaluation mode."""
+    def batches(where):
+        for X, y in data_iter:
+            check_features(net, X)
+            y_hat = net(to_device(X, where))
+            check(class_labels, y, shape=y_hat.shape)
+            yield y_hat.argmax(1).cpu(), y.cpu()
+
     with evaluation(net) as where:
-        return gather(
-            (net(to_device(X, device or where)).argmax(1).cpu(), y)
-            for X, y in data_iter)
+        return gather(batches(device or where))
 
 
 def evaluate_accuracy_gpu(net, data_iter, device=None):

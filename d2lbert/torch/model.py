@@ -8,8 +8,10 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from d2lbert.checks import check_heads, check_ids, check_length
+from d2lbert.checks import check_heads
+from d2lbert.inputs import encoder_inputs, prediction_slots
 from d2lbert.torch.fast import fused_attention
+from d2lbert.torch.inputs import check
 
 
 def init_weights(module):
@@ -140,11 +142,10 @@ class BERTEncoder(nn.Module):
         """Token ids (B, L), segment ids (B, L), (B,) or None -> (B, L, H).
 
         Raises:
-            ValueError: L > max_len, or a token id outside the vocabulary.
+            ValueError: for what `d2lbert.inputs.encoder_inputs` refuses.
         """
-        check_length(tokens.shape[1], self.max_len)
-        if tokens.device.type == "cpu":  # elsewhere it would make us wait
-            check_ids(tokens, self.vocab_size)
+        check(encoder_inputs, tokens, segments, valid_lens,
+              vocab_size=self.vocab_size, max_len=self.max_len)
         X = self.token_embedding(tokens) + self.segment_embedding(segments)
         X = X + self.pos_embedding[:, :X.shape[1]]
         for blk in self.blks:
@@ -165,6 +166,7 @@ class MaskLM(nn.Module):
 
     def forward(self, X, pred_positions):
         """Encodings (B, L, H), positions (B, P) -> logits (B, P, V)."""
+        check(prediction_slots, pred_positions, shape=X.shape[:2])
         rows = torch.arange(X.shape[0], device=X.device)[:, None]
         return self.mlp(X[rows, pred_positions])
 

@@ -2,6 +2,7 @@
 
 import copy
 from contextlib import contextmanager
+from functools import partial
 
 import numpy as np
 import torch
@@ -9,7 +10,9 @@ from torch import nn
 
 from d2lbert.data.batches import take
 from d2lbert.data.pretraining import pad_inputs
+from d2lbert.inputs import pretraining_batch
 from d2lbert.torch.fast import fused_batch_loss, is_plain_cross_entropy
+from d2lbert.torch.inputs import check
 from d2lbert.torch.model import BERTModel
 from d2lbert.training.logs import TrainingLog
 from d2lbert.training.schedules import rates
@@ -41,6 +44,17 @@ def adam(net, lr):
     return torch.optim.Adam(net.parameters(), lr=lr, fused=True)
 
 
+def set_seed(seed):
+    """Fix what PyTorch draws from now on; None changes nothing."""
+    if seed is not None:
+        torch.manual_seed(seed)
+
+
+def copy_weights(net):
+    """The weights of net as they are now, as `load_state_dict` takes them."""
+    return copy.deepcopy(net.state_dict())
+
+
 def set_rate(trainer, rate):
     """Set the learning rate of an optimiser's next step."""
     for group in trainer.param_groups:
@@ -63,7 +77,13 @@ def _get_batch_loss_bert(net, loss, vocab_size, tokens_X, segments_X,
 
     The masked-LM loss is the mean over the slots of weight 1; slots that
     only pad the batch get no gradient.
+
+    Raises:
+        ValueError: for what `d2lbert.inputs.pretraining_batch` refuses.
     """
+    check(pretraining_batch, tokens_X, segments_X, valid_lens_x,
+          pred_positions_X, mlm_weights_X, mlm_Y, nsp_y,
+          vocab_size=vocab_size)
     loss = unreduced(loss)
     _, mlm_Y_hat, nsp_Y_hat = net(
         tokens_X, segments_X, valid_lens_x.reshape(-1), pred_positions_X)
@@ -75,7 +95,7 @@ def _get_batch_loss_bert(net, loss, vocab_size, tokens_X, segments_X,
 
 
 def train_bert(train_iter, net, loss, vocab_size, devices, num_steps,
-               lr=3e-3, warmup=0.1):
+               lr=3e-3, warmup=0.1, seed=None):
     """Pretrain net for num_steps batches, with Adam and warm-up.
 
     Args:
@@ -83,11 +103,16 @@ def train_bert(train_iter, net, loss, vocab_size, devices, num_steps,
         loss: a cross-entropy, such as nn.CrossEntropyLoss().
         devices: list of devices; several GPUs share each batch.
         lr: peak learning rate; warmup: share of the steps that lead to it.
+        seed: fixes the dropout; None leaves PyTorch's generator as it is.
 
     Returns:
         The `TrainingLog` with the losses of every step. Prints the last
         losses and the sentence pairs a second.
+
+    Raises:
+        ValueError: for what `d2lbert.inputs.pretraining_batch` refuses.
     """
+    set_seed(seed)
     net.to(devices[0]).train()
     if len(devices) > 1:
         net = nn.DataParallel(net, devices)
@@ -95,15 +120,19 @@ def train_bert(train_iter, net, loss, vocab_size, devices, num_steps,
     is_fused = type(net) is BERTModel and is_plain_cross_entropy(loss)
     batch_loss = fused_batch_loss if is_fused else _get_batch_loss_bert
     trainer, log = adam(net, lr), TrainingLog(num_steps)
-    for batch, rate in zip(log.watch(take(train_iter, num_steps)),
-                           rates(num_steps, lr, warmup)):
+    batches = log.watch(take(train_iter, num_steps),
+                        partial(copy_weights, net))
+    for batch, rate in zip(batches, rates(num_steps, lr, warmup)):
+        check(pretraining_batch, *batch, vocab_size=vocab_size)
         batch = [x.to(devices[0]) for x in batch]
         mlm_l, nsp_l, l = batch_loss(net, loss, vocab_size, *batch)
         trainer.zero_grad()
         l.backward()
         set_rate(trainer, rate)
         trainer.step()
-        log.add(mlm_l.detach(), nsp_l.detach())
+        log.add(mlm_l.detach(), nsp_l.detach(), rate=rate)
+    if log.diverged:
+        net.load_state_dict(log.weights)
     log.report(devices)
     return log
 
@@ -130,6 +159,8 @@ def evaluate_bert(net, data_iter):
     sums = 0
     with evaluation(net) as device:
         for batch in take(data_iter, len(data_iter)):
+            check(pretraining_batch, *batch,
+                  vocab_size=net.encoder.vocab_size)
             *X, weights, mlm_Y, nsp_y = (x.to(device) for x in batch)
             _, mlm_Y_hat, nsp_Y_hat = net(*X)
             mlm_l = loss(mlm_Y_hat.flatten(0, 1), mlm_Y.flatten())

@@ -1,141 +1,18 @@
-"""What a training run leaves: losses, accuracies, times and curves.
-
-A log watches a loop. It hands out the batches, times what is done with each,
-and is told what came out of it:
-
-    for batch in log.watch(batches):
-        log.add(step(batch))
-"""
+"""What a training run leaves: losses, accuracies, times and curves."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from time import perf_counter
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
 from d2lbert.training.interrupts import first_interrupt_noted
-from d2lbert.training.plotting import Animator, progress
-
-Batch = TypeVar("Batch")
+from d2lbert.training.plotting import Animator
+from d2lbert.training.steps import StepLog
 
 
 def last_tenth(losses: Sequence[float]) -> float:
     """The mean over the last tenth of the steps, one step at least."""
     return float(np.mean(losses[-max(1, len(losses) // 10):]))
-
-
-class StepLog:
-    """Time the steps of a loop, and read what they give in bunches.
-
-    Values stay on the device as the backend gives them and are read every
-    few steps, so that no step waits for the one before. A step that brings a
-    new batch shape may compile; its time counts as `warmup_seconds`, not as
-    training. A first Ctrl-C, or Stop in Jupyter, ends the loop after the step
-    that runs, so that what has been learned can be used.
-
-    Attributes:
-        stopped: whether the loop was ended before its time.
-        seconds: time of the counted steps; warmup_seconds: of the others.
-        examples: number of examples in the counted steps.
-
-    Raises:
-        ValueError: for less than one step.
-    """
-
-    def __init__(self, num_steps: int) -> None:
-        if num_steps < 1:
-            raise ValueError(f"num_steps is {num_steps}, not 1 or more")
-        self.num_steps, self.examples = num_steps, 0
-        self.seconds, self.warmup_seconds = 0.0, 0.0
-        self.stopped, self._added = False, 0
-        self._every = max(1, num_steps // 50)
-        self._unread: list[tuple] = []
-        self._shapes: set[tuple] = set()
-        self._started: float | None = None
-        self._bar = progress(None, total=num_steps, unit="step")
-
-    @property
-    def per_sec(self) -> float:
-        """Examples a second, warm-up steps left out."""
-        return self.examples / self.seconds if self.seconds else float("nan")
-
-    def watch(self, batches: Iterable[Batch]) -> Iterator[Batch]:
-        """The batches, one after another; the work on each is timed."""
-        try:
-            with first_interrupt_noted(self._stop):
-                for batch in batches:
-                    yield from self._timed(batch)
-                    if self.stopped:
-                        break
-        finally:
-            self._stop_clock()
-            self._end()
-
-    def _stop(self) -> None:
-        self.stopped = True
-
-    def _timed(self, batch: Batch) -> Iterator[Batch]:
-        shape = tuple(_tokens(batch).shape)
-        if shape in self._shapes:
-            self._start_clock()
-            yield batch
-            self.examples += len(_tokens(batch))
-        else:
-            self._shapes.add(shape)
-            self._stop_clock()
-            start = perf_counter()
-            yield batch
-            self._read()
-            self.warmup_seconds += perf_counter() - start
-
-    def add(self, *values: Any) -> None:
-        """Note what a step gave: scalars on the device, or numbers."""
-        self._added += 1
-        self._unread.append(values)
-        if len(self._unread) >= self._every:
-            self._read()
-
-    def report(self, device: Any) -> None:
-        """Print what came out, in d2l's words, and if it was stopped."""
-        if self.stopped:
-            print(f"stopped after step {self._added} of {self.num_steps}")
-        print(*self._summary(device), sep="\n")
-
-    def _start_clock(self) -> None:
-        if self._started is None:
-            self._started = perf_counter()
-
-    def _stop_clock(self) -> None:
-        self._read()
-        if self._started is not None:
-            self.seconds += perf_counter() - self._started
-        self._started = None
-
-    def _read(self) -> None:
-        rows = [tuple(map(float, values)) for values in self._unread]
-        self._unread = []
-        if rows:
-            self._bar.update(len(rows))
-            self._take(rows)
-
-    def _take(self, rows: list[tuple[float, ...]]) -> None:
-        """Keep some rows of numbers, and show them when it is time."""
-        raise NotImplementedError
-
-    def _end(self) -> None:
-        """All batches have been watched."""
-        raise NotImplementedError
-
-    def _summary(self, device: Any) -> list[str]:
-        """The lines of the report."""
-        raise NotImplementedError
-
-
-def _tokens(batch: Any) -> Any:
-    while isinstance(batch, (list, tuple, dict)):
-        batch = next(iter(
-            batch.values() if isinstance(batch, dict) else batch))
-    return batch
 
 
 class LossLog(StepLog):
@@ -232,6 +109,7 @@ class FineTuningLog(StepLog):
     Raises:
         ValueError: for less than one epoch or one batch.
     """
+    _RATE = "{:.3g} of the trainer's learning rate"
 
     def __init__(self, num_epochs: int, num_batches: int) -> None:
         if num_epochs < 1 or num_batches < 1:

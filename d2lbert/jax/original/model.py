@@ -12,11 +12,12 @@ V = vocab_size, C = number of labels.
 
 from functools import partial
 
-import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
+from d2lbert.inputs import bert_inputs
 from d2lbert.jax.checkpoint import export_params, import_params
+from d2lbert.jax.inputs import check
 from d2lbert.jax.model import (
     Dense,
     Dropout,
@@ -27,7 +28,7 @@ from d2lbert.jax.model import (
 from d2lbert.original.config import BertConfig
 from d2lbert.original.find import load_checkpoint_folder
 from d2lbert.original.huggingface import save_checkpoint_folder
-from d2lbert.original.outputs import BertOutputs, check_inputs
+from d2lbert.original.outputs import BertOutputs
 
 gelu = partial(nn.gelu, approximate=False)
 
@@ -218,15 +219,15 @@ class BertModel(BertPreTrainedModel):
             `BertOutputs`, always with the weights of attention.
 
         Raises:
-            ValueError: for an input that is too long, or ids out of range.
-                Inside `jax.jit` the ids are not known and not checked.
+            ValueError: for what `d2lbert.inputs.bert_inputs` refuses,
+                except inside `jax.jit`, where no values are known.
         """
+        check(bert_inputs, input_ids, attention_mask, token_type_ids,
+              config=self.config)
         if attention_mask is None:
             attention_mask = jnp.ones_like(input_ids)
         if token_type_ids is None:
             token_type_ids = jnp.zeros_like(input_ids)
-        check_inputs(self.config, input_ids, attention_mask, token_type_ids,
-                     with_values=not isinstance(input_ids, jax.core.Tracer))
         hidden_states, attentions = self.encoder(
             self.embeddings(input_ids, token_type_ids, training),
             attention_mask, training)

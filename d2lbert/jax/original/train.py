@@ -13,9 +13,10 @@ import numpy as np
 import optax
 
 from d2lbert.data.batches import take
+from d2lbert.inputs import named_inputs
+from d2lbert.jax.inputs import check
 from d2lbert.jax.model import init_params
-from d2lbert.jax.train import try_gpu
-from d2lbert.original.outputs import check_inputs
+from d2lbert.jax.train import copy_weights, try_gpu
 from d2lbert.training.logs import LossLog, gather
 from d2lbert.training.schedules import rates
 
@@ -75,17 +76,20 @@ def fit(net, batches, num_steps, lr, warmup=0.1, device=None, params=None,
     if params is None:
         params = jax.jit(init_params, static_argnums=0)(net, init_key)
     # A step reuses the memory of its arguments, so it gets copies
-    params = jax.device_put(jax.tree.map(jnp.array, params), device)
+    params = jax.device_put(copy_weights(params), device)
     trainer, log = adamw(net, 1.0), LossLog(num_steps)
     state = trainer.init(params)
+    batches = log.watch(take(batches, num_steps),
+                        lambda: copy_weights(params))
     for step, (batch, rate) in enumerate(zip(
-            log.watch(take(batches, num_steps)),
-            rates(num_steps, lr, warmup))):
-        check_named_inputs(net, batch)
+            batches, rates(num_steps, lr, warmup))):
+        check_batch(net, batch)
         params, state, loss = fit_step(
             net, trainer, params, state, jax.random.fold_in(key, step),
             np.float32(rate), jax.device_put(batch, device))
-        log.add(loss)
+        log.add(loss, rate=rate)
+    if log.diverged:
+        params = log.weights
     log.report(device)
     return params, log
 
@@ -97,12 +101,10 @@ def clip_gradients(grads):
     return jax.tree.map(lambda g: scale * g, grads)
 
 
-def check_named_inputs(net, batch):
-    """Raise ValueError for ids that JAX itself would pass over."""
-    ids = batch["input_ids"]
-    mask = batch.get("attention_mask", np.ones_like(ids))
-    segments = batch.get("token_type_ids", np.zeros_like(ids))
-    check_inputs(net.config, ids, mask, segments)
+def check_batch(net, batch):
+    """Raise ValueError for what `d2lbert.inputs.named_inputs` refuses."""
+    check(named_inputs, *batch.values(), names=tuple(batch),
+          config=net.config, num_labels=getattr(net, "num_labels", None))
 
 
 def infer(net, params, batch):
@@ -115,7 +117,7 @@ def infer(net, params, batch):
     Returns:
         The net's outputs, as NumPy arrays.
     """
-    check_named_inputs(net, batch)
+    check_batch(net, batch)
     return jax.tree.map(np.array, forward(net, params, batch))
 
 

@@ -98,7 +98,7 @@ class BertForSequenceClassification(BertPreTrainedModel):
 
     def __init__(self, config, num_labels=2):
         super().__init__(config)
-        self.bert = BertModel(config)
+        self.num_labels, self.bert = num_labels, BertModel(config)
         self.dropout = nn.Dropout(config.hidden_dropout_prob)
         self.classifier = Dense(num_labels, in_units=config.hidden_size)
 

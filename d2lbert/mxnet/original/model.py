@@ -15,7 +15,9 @@ from inspect import signature
 from mxnet import cpu, np
 from mxnet.gluon import nn
 
+from d2lbert.inputs import bert_inputs
 from d2lbert.mxnet.checkpoint import export_params, import_params
+from d2lbert.mxnet.inputs import check
 from d2lbert.mxnet.model import (
     Dense,
     Embedding,
@@ -24,7 +26,7 @@ from d2lbert.mxnet.model import (
 )
 from d2lbert.original.find import load_checkpoint_folder
 from d2lbert.original.huggingface import save_checkpoint_folder
-from d2lbert.original.outputs import BertOutputs, check_inputs
+from d2lbert.original.outputs import BertOutputs
 
 
 def gelu(F, X):
@@ -243,15 +245,14 @@ class BertModel(BertPreTrainedModel):
             `BertOutputs`, always with the weights of attention.
 
         Raises:
-            ValueError: for an input that is too long, or ids out of range.
+            ValueError: for what `d2lbert.inputs.bert_inputs` refuses.
         """
+        check(bert_inputs, input_ids, attention_mask, token_type_ids,
+              config=self.config)
         if attention_mask is None:
             attention_mask = np.ones_like(input_ids)
         if token_type_ids is None:
             token_type_ids = np.zeros_like(input_ids)
-        on_host = input_ids.ctx.device_type == "cpu"  # elsewhere we'd wait
-        check_inputs(self.config, input_ids, attention_mask, token_type_ids,
-                     with_values=on_host)
         hidden_states, attentions = self.encoder(
             self.embeddings(input_ids, token_type_ids),
             attention_mask.astype("float32"))

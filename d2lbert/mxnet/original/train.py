@@ -4,12 +4,24 @@ The model computes its own loss, so that one loop pretrains and fine-tunes.
 Batches are dicts of arrays or tensors, by the names of the model's inputs.
 """
 
+from functools import partial
+
 from mxnet import autograd, np
 from mxnet.gluon import Trainer
 
 from d2lbert.data.batches import take
+from d2lbert.inputs import named_inputs
 from d2lbert.mxnet.data import to_tensors
-from d2lbert.mxnet.train import Adam, devices_of, place, try_gpu
+from d2lbert.mxnet.inputs import check
+from d2lbert.mxnet.train import (
+    Adam,
+    copy_weights,
+    devices_of,
+    place,
+    put_weights,
+    set_seed,
+    try_gpu,
+)
 from d2lbert.training.logs import LossLog, gather
 from d2lbert.training.schedules import rates
 
@@ -35,7 +47,7 @@ def adamw(net, lr, weight_decay=0.01):
         learning_rate=lr, wd=weight_decay, epsilon=1e-6))
 
 
-def fit(net, batches, num_steps, lr, warmup=0.1, device=None):
+def fit(net, batches, num_steps, lr, warmup=0.1, device=None, seed=None):
     """Train net on its own loss: AdamW, warm-up, linear decay.
 
     Args:
@@ -43,16 +55,20 @@ def fit(net, batches, num_steps, lr, warmup=0.1, device=None):
         batches: iterable of dicts with labels; epoch after epoch.
         lr: peak learning rate; warmup: share of the steps that lead to it.
         device: None for the first GPU, or the CPU.
+        seed: fixes the dropout, and the weights if they are new; None leaves
+            MXNet's generator as it is.
 
     Returns:
         The `LossLog`. Prints the last loss and the examples a second.
     """
+    set_seed(seed)
     device = device or try_gpu()
     place(net, [device])
     net.hybridize()
     trainer, log = adamw(net, lr), LossLog(num_steps)
-    for batch, rate in zip(log.watch(take(batches, num_steps)),
-                           rates(num_steps, lr, warmup)):
+    batches = log.watch(take(batches, num_steps), partial(copy_weights, net))
+    for batch, rate in zip(batches, rates(num_steps, lr, warmup)):
+        check_batch(net, batch)
         with autograd.record():
             loss = net(**on_device(batch, device)).loss
         loss.backward()
@@ -60,7 +76,9 @@ def fit(net, batches, num_steps, lr, warmup=0.1, device=None):
         trainer.set_learning_rate(rate)
         # A head without labels in this batch has no new gradient
         trainer.step(1, ignore_stale_grad=True)
-        log.add(loss)
+        log.add(loss, rate=rate)
+    if log.diverged:
+        put_weights(log.weights)
     log.report(device)
     return log
 
@@ -72,6 +90,12 @@ def clip_gradients(net, device):
     scale = CLIP / (norm.clip(CLIP, None) + 1e-6)
     for grad in grads:
         grad *= scale
+
+
+def check_batch(net, batch):
+    """Raise ValueError for what `d2lbert.inputs.named_inputs` refuses."""
+    check(named_inputs, *batch.values(), names=tuple(batch),
+          config=net.config, num_labels=getattr(net, "num_labels", None))
 
 
 def on_device(batch, device):
@@ -90,6 +114,7 @@ def infer(net, batch):
     Returns:
         The net's outputs, as NumPy arrays.
     """
+    check_batch(net, batch)
     return _as_numpy(net(**on_device(batch, devices_of(net)[0])))
 
 

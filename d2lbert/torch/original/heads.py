@@ -94,7 +94,7 @@ class BertForSequenceClassification(BertPreTrainedModel):
 
     def __init__(self, config, num_labels=2):
         super().__init__(config)
-        self.bert = BertModel(config)
+        self.num_labels, self.bert = num_labels, BertModel(config)
         self.dropout = nn.Dropout(config.hidden_dropout_prob)
         self.classifier = nn.Linear(config.hidden_size, num_labels)
         self.classifier.apply(init_weights)

@@ -12,11 +12,13 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from d2lbert.inputs import bert_inputs
 from d2lbert.original.find import load_checkpoint_folder
 from d2lbert.original.huggingface import save_checkpoint_folder
-from d2lbert.original.outputs import BertOutputs, check_inputs
+from d2lbert.original.outputs import BertOutputs
 from d2lbert.torch.checkpoint import export_params, import_params
 from d2lbert.torch.fast import fused_attention
+from d2lbert.torch.inputs import check
 from d2lbert.torch.model import dot_product_attention, init_weights
 
 
@@ -215,15 +217,14 @@ class BertModel(BertPreTrainedModel):
             `BertOutputs`.
 
         Raises:
-            ValueError: for an input that is too long, or ids out of range.
+            ValueError: for what `d2lbert.inputs.bert_inputs` refuses.
         """
+        check(bert_inputs, input_ids, attention_mask, token_type_ids,
+              config=self.config)
         if attention_mask is None:
             attention_mask = torch.ones_like(input_ids)
         if token_type_ids is None:
             token_type_ids = torch.zeros_like(input_ids)
-        on_host = input_ids.device.type == "cpu"  # elsewhere we should wait
-        check_inputs(self.config, input_ids, attention_mask, token_type_ids,
-                     with_values=on_host)
         hidden_states, attentions = self.encoder(
             self.embeddings(input_ids, token_type_ids), attention_mask,
             output_attentions)

@@ -4,11 +4,21 @@ The model computes its own loss, so that one loop pretrains and fine-tunes.
 Batches are dicts of arrays or tensors, by the names of the model's inputs.
 """
 
+from functools import partial
+
 import torch
 
 from d2lbert.data.batches import take
+from d2lbert.inputs import named_inputs
 from d2lbert.torch.data import to_tensors
-from d2lbert.torch.train import evaluation, set_rate, try_gpu
+from d2lbert.torch.inputs import check
+from d2lbert.torch.train import (
+    copy_weights,
+    evaluation,
+    set_rate,
+    set_seed,
+    try_gpu,
+)
 from d2lbert.training.logs import LossLog, gather
 from d2lbert.training.schedules import rates
 
@@ -24,7 +34,7 @@ def adamw(net, lr, weight_decay=0.01):
          {"params": vectors, "weight_decay": 0.0}], lr=lr, eps=1e-6)
 
 
-def fit(net, batches, num_steps, lr, warmup=0.1, device=None):
+def fit(net, batches, num_steps, lr, warmup=0.1, device=None, seed=None):
     """Train net on its own loss: AdamW, warm-up, linear decay.
 
     Args:
@@ -32,22 +42,27 @@ def fit(net, batches, num_steps, lr, warmup=0.1, device=None):
         batches: iterable of dicts with labels; epoch after epoch.
         lr: peak learning rate; warmup: share of the steps that lead to it.
         device: None for the first accelerator, or the CPU.
+        seed: fixes the dropout; None leaves PyTorch's generator as it is.
 
     Returns:
         The `LossLog`. Prints the last loss and the examples a second.
     """
+    set_seed(seed)
     device = device or try_gpu()
     net.to(device).train()
     trainer, log = adamw(net, lr), LossLog(num_steps)
-    for batch, rate in zip(log.watch(take(batches, num_steps)),
-                           rates(num_steps, lr, warmup)):
+    batches = log.watch(take(batches, num_steps), partial(copy_weights, net))
+    for batch, rate in zip(batches, rates(num_steps, lr, warmup)):
+        check_batch(net, batch)
         loss = net(**on_device(batch, device)).loss
         trainer.zero_grad()
         loss.backward()
         clip_gradients(net)
         set_rate(trainer, rate)
         trainer.step()
-        log.add(loss.detach())
+        log.add(loss.detach(), rate=rate)
+    if log.diverged:
+        net.load_state_dict(log.weights)
     log.report(device)
     net.eval()
     return log
@@ -56,6 +71,12 @@ def fit(net, batches, num_steps, lr, warmup=0.1, device=None):
 def clip_gradients(net):
     """Scale all gradients so that their common norm is CLIP at most."""
     torch.nn.utils.clip_grad_norm_(net.parameters(), CLIP)
+
+
+def check_batch(net, batch):
+    """Raise ValueError for what `d2lbert.inputs.named_inputs` refuses."""
+    check(named_inputs, *batch.values(), names=tuple(batch),
+          config=net.config, num_labels=getattr(net, "num_labels", None))
 
 
 def on_device(batch, device):
@@ -74,6 +95,7 @@ def infer(net, batch, **options):
     Returns:
         The net's outputs, as NumPy arrays.
     """
+    check_batch(net, batch)
     with evaluation(net) as device:
         return _as_numpy(net(**on_device(batch, device), **options))
 

@@ -6,8 +6,10 @@ prediction slots, V = vocab_size.
 
 import numpy as np
 
-from d2lbert.checks import check_heads, check_ids, check_length
+from d2lbert.checks import check_heads
+from d2lbert.inputs import encoder_inputs, prediction_slots
 from d2lbert.toy.fast import fused_attention
+from d2lbert.toy.inputs import check
 from d2lbert.toy.tape import Tensor, relu, softmax, standardize, tanh
 
 rng = np.random.default_rng(0)
@@ -212,10 +214,10 @@ class BERTEncoder(Module):
         """Token ids (B, L), segment ids (B, L), (B,) or None -> (B, L, H).
 
         Raises:
-            ValueError: L > max_len, or a token id outside the vocabulary.
+            ValueError: for what `d2lbert.inputs.encoder_inputs` refuses.
         """
-        check_length(tokens.shape[1], self.max_len)
-        check_ids(tokens, self.vocab_size)
+        check(encoder_inputs, tokens, segments, valid_lens,
+              vocab_size=self.vocab_size, max_len=self.max_len)
         X = self.token_embedding(tokens) + self.segment_embedding(segments)
         X = X + self.pos_embedding[:, :X.shape[1]]
         for blk in self.blks:
@@ -233,6 +235,7 @@ class MaskLM(Module):
 
     def forward(self, X, pred_positions):
         """Encodings (B, L, H), positions (B, P) -> logits (B, P, V)."""
+        check(prediction_slots, pred_positions, shape=X.shape[:2])
         rows = np.arange(X.shape[0])[:, None]
         return self.mlp(X[rows, pred_positions])
 

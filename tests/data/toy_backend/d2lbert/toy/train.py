@@ -4,7 +4,9 @@ import numpy as np
 
 from d2lbert.data.batches import take
 from d2lbert.data.pretraining import pad_inputs
+from d2lbert.inputs import pretraining_batch
 from d2lbert.toy import tape
+from d2lbert.toy.inputs import check
 from d2lbert.training.logs import TrainingLog
 from d2lbert.training.schedules import rates
 
@@ -55,6 +57,9 @@ def _get_batch_loss_bert(net, loss, vocab_size, tokens_X, segments_X,
     The masked-LM loss is the mean over the slots of weight 1; slots that
     only pad the batch get no gradient.
     """
+    check(pretraining_batch, tokens_X, segments_X, valid_lens_x,
+          pred_positions_X, mlm_weights_X, mlm_Y, nsp_y,
+          vocab_size=vocab_size)
     _, mlm_Y_hat, nsp_Y_hat = net(
         tokens_X, segments_X, valid_lens_x.reshape(-1), pred_positions_X)
     per_slot = loss(mlm_Y_hat.reshape(-1, vocab_size), mlm_Y.reshape(-1))
@@ -101,7 +106,9 @@ def evaluate_bert(net, data_iter):
     """
     net.train(False)
     sums = 0
-    for *X, weights, mlm_Y, nsp_y in take(data_iter, len(data_iter)):
+    for batch in take(data_iter, len(data_iter)):
+        check(pretraining_batch, *batch, vocab_size=net.encoder.vocab_size)
+        *X, weights, mlm_Y, nsp_y = batch
         _, mlm_Y_hat, nsp_Y_hat = net(*X)
         mlm_l = tape.cross_entropy(mlm_Y_hat, mlm_Y).value * weights
         nsp_l = tape.cross_entropy(nsp_Y_hat, nsp_y).value

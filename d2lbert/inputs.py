@@ -1,0 +1,241 @@
+"""The contract for what a model is given: one for all backends.
+
+Every rule here is a function of `Given`s, one an array, and raises ValueError
+with what was given and what can be. A backend calls it by its own `check`,
+which describes the arrays without waiting for a device and leaves traced
+graphs alone.
+
+B = batch size, L = sequence length, P = number of prediction slots.
+"""
+
+from math import prod
+from typing import Any, NamedTuple
+
+import numpy as np
+
+IGNORED = -100  # the label that is not counted, as Hugging Face has it
+AS_IDS = "that of input_ids"
+
+
+class Given(NamedTuple):
+    """What is known of an array without waiting for a device.
+
+    Attributes:
+        shape: a tuple of numbers.
+        dtype: the name of its type, such as 'int64'.
+        values: an array on the host, or None where they lie elsewhere.
+    """
+    shape: tuple[int, ...]
+    dtype: str
+    values: np.ndarray | None
+
+    @classmethod
+    def of(cls, array: np.ndarray) -> "Given":
+        """An array on the host."""
+        return cls(array.shape, array.dtype.name, array)
+
+
+def not_a_tensor(given: Any, wanted: str) -> ValueError:
+    """The error for what is no array of the backend."""
+    return ValueError(
+        f"a {type(given).__module__}.{type(given).__name__} was given, where "
+        f"a {wanted} belongs: to_tensors of the same backend makes one")
+
+
+def encoder_inputs(tokens: Given, segments: Given, valid_lens: Given | None,
+                   *, vocab_size: int, max_len: int | None) -> None:
+    """What a `BERTEncoder` reads: (B, L), (B, L), (B,) or None.
+
+    Without max_len any length will do.
+    """
+    _check_is_batch("tokens", tokens)
+    num_rows, length = tokens.shape
+    if max_len is not None and length > max_len:
+        raise ValueError(
+            f"the sequences have {length} tokens, but this model was built "
+            f"with max_len={max_len}: cut them or build a longer model")
+    _check_range("tokens", tokens, 0, vocab_size - 1, "was the text numbered "
+                 "with another vocabulary?", f"vocab_size={vocab_size}")
+    _check_shape("segments", segments, tokens.shape, "that of tokens")
+    _check_range("segments", segments, 0, 1, "a pair has two segments")
+    if valid_lens is not None:
+        _check_shape("valid_lens", valid_lens, (num_rows,), "one a row")
+        _check_range("valid_lens", valid_lens, 1, length, "they count the "
+                     "tokens of each row that are not padding",
+                     f"{length} columns", whole_floats=True)
+
+
+def prediction_slots(pred_positions: Given, *, shape: tuple[int, ...]
+                     ) -> None:
+    """Positions (B, P) in tokens of a shape (B, L)."""
+    num_rows, length = shape
+    if len(pred_positions.shape) != 2 or pred_positions.shape[0] != num_rows:
+        raise _wrong_shape("pred_positions", pred_positions.shape,
+                           f"({num_rows}, P)", "P slots a row")
+    _check_range("pred_positions", pred_positions, 0, length - 1,
+                 "they are columns of tokens", f"{length} columns")
+
+
+def pretraining_batch(tokens: Given, segments: Given, valid_lens: Given,
+                      pred_positions: Given, mlm_weights: Given,
+                      mlm_Y: Given, nsp_y: Given, *, vocab_size: int,
+                      max_len: int | None = None) -> None:
+    """The 7-tuple of `load_data_wiki`; d2l lets valid_lens be (B, 1)."""
+    encoder_inputs(tokens, segments, _flat(valid_lens),
+                   vocab_size=vocab_size, max_len=max_len)
+    prediction_slots(pred_positions, shape=tokens.shape)
+    _check_shape("mlm_weights", mlm_weights, pred_positions.shape,
+                 "that of pred_positions")
+    _check_weights("mlm_weights", mlm_weights)
+    labels("mlm_Y", mlm_Y, pred_positions.shape, vocab_size)
+    labels("nsp_y", nsp_y, (tokens.shape[0],), 2)
+
+
+def class_labels(y: Given, *, shape: tuple[int, ...]) -> None:
+    """Labels (B,) of classes, for logits of a shape (B, C)."""
+    labels("the labels", y, shape[:-1], shape[-1])
+
+
+def labels(name: str, y: Given, shape: tuple[int, ...], num_classes: int,
+           ignored: int | None = None) -> None:
+    """Numbers of classes; `ignored` stands where nothing is counted."""
+    _check_shape(name, y, shape, "one label a prediction")
+    if ignored is not None and y.values is not None:
+        y = y._replace(values=y.values[y.values != ignored])
+    advice = "classes are counted from 0" + (
+        "" if ignored is None else f", and {ignored} is not counted")
+    _check_range(name, y, 0, num_classes - 1, advice,
+                 f"{num_classes} classes")
+
+
+def bert_inputs(input_ids: Given, attention_mask: Given | None,
+                token_type_ids: Given | None, *, config: Any) -> None:
+    """What the original BERT reads, by the sizes of its `BertConfig`.
+
+    (B, L) three times; the mask and the segments may be None.
+    """
+    _check_is_batch("input_ids", input_ids)
+    shape, room = input_ids.shape, config.max_position_embeddings
+    if shape[1] > room:
+        raise ValueError(
+            f"the input has {shape[1]} tokens, but this model has "
+            f"max_position_embeddings={room}: cut the text, for instance by "
+            f"the tokenizer's max_length={room}, truncate=True")
+    _check_range("input_ids", input_ids, 0, config.vocab_size - 1, "was the "
+                 "text read with the vocabulary of another model?",
+                 f"vocab_size={config.vocab_size}")
+    if token_type_ids is not None:
+        size = config.type_vocab_size
+        _check_shape("token_type_ids", token_type_ids, shape, AS_IDS)
+        _check_range("token_type_ids", token_type_ids, 0, size - 1, "they "
+                     "are the segments", f"type_vocab_size={size}")
+    if attention_mask is not None:
+        _check_shape("attention_mask", attention_mask, shape, AS_IDS)
+        _check_mask("attention_mask", attention_mask)
+
+
+def named_inputs(*arrays: Given, names: tuple[str, ...], config: Any,
+                 num_labels: int | None) -> None:
+    """A batch of the original BERT, arrays and their names, with labels.
+
+    Args:
+        num_labels: of a classifier; None where `labels` are words.
+    """
+    batch = dict(zip(names, arrays))
+    if "input_ids" not in batch:
+        raise ValueError(f"the batch holds {', '.join(names) or 'nothing'}, "
+                         "but no input_ids")
+    ids = batch["input_ids"]
+    bert_inputs(ids, batch.get("attention_mask"), batch.get("token_type_ids"),
+                config=config)
+    y, is_next = batch.get("labels"), batch.get("next_sentence_label")
+    if num_labels is None:
+        pretraining_labels(y, is_next, shape=(*ids.shape, config.vocab_size))
+    elif y is not None:
+        classifier_labels(y, shape=(ids.shape[0], num_labels))
+
+
+def pretraining_labels(words: Given | None, is_next: Given | None, *,
+                       shape: tuple[int, ...]) -> None:
+    """Labels of a `BertForPreTraining`, for logits of a shape (B, L, V)."""
+    if words is not None:
+        labels("labels", words, shape[:2], shape[2], IGNORED)
+    if is_next is not None:
+        labels("next_sentence_label", is_next, shape[:1], 2, IGNORED)
+
+
+def classifier_labels(y: Given, *, shape: tuple[int, ...]) -> None:
+    """Labels of a `BertForSequenceClassification`, for logits (B, C)."""
+    labels("labels", y, shape[:1], shape[1], IGNORED)
+
+
+def _flat(given: Given) -> Given:
+    values = given.values
+    return given._replace(shape=(prod(given.shape),),
+                          values=None if values is None else values.ravel())
+
+
+def _check_is_batch(name: str, given: Given) -> None:
+    if len(given.shape) != 2:
+        raise _wrong_shape(name, given.shape, "(B, L)", "a single sequence "
+                           "is a batch of one row")
+    if 0 in given.shape:
+        raise _wrong_shape(name, given.shape, "(B, L)",
+                           "a batch has one row and one column at least")
+
+
+def _check_shape(name: str, given: Given, shape: tuple[int, ...],
+                 why: str) -> None:
+    if tuple(given.shape) != tuple(shape):
+        raise _wrong_shape(name, given.shape, str(tuple(shape)), why)
+
+
+def _wrong_shape(name: str, shape: tuple[int, ...], wanted: str, why: str
+                 ) -> ValueError:
+    return ValueError(
+        f"the shape of {name} is {tuple(shape)}, not {wanted}: {why}")
+
+
+def _check_range(name: str, given: Given, low: int, high: int, advice: str,
+                 size: str = "this model", whole_floats: bool = False
+                 ) -> None:
+    """Whole numbers from low to high, both included."""
+    values = given.values
+    if not given.dtype.startswith(("int", "uint")):
+        if not (whole_floats and "float" in given.dtype):
+            raise ValueError(f"the values of {name} are {given.dtype}, not "
+                             f"integers: {advice}")
+        if values is not None and np.any(values != np.floor(values)):
+            raise ValueError(
+                f"the values of {name} are not whole numbers: {advice}")
+    if values is not None and values.size:
+        least, most = values.min(), values.max()
+        if not low <= least <= most <= high:
+            raise ValueError(
+                f"the values of {name} go from {least} to {most}, but with "
+                f"{size} they can be {low} to {high}: {advice}")
+
+
+def _check_mask(name: str, given: Given) -> None:
+    mask = given.values
+    if mask is None:
+        return
+    if not np.isin(mask, (0, 1)).all():
+        raise ValueError(
+            f"the values of {name} go from {mask.min()} to {mask.max()}, but "
+            "can be 1 for a token and 0 for padding")
+    empty = np.flatnonzero(~np.any(mask, axis=1))
+    if len(empty):
+        raise ValueError(f"row {empty[0]} of {name} is 0 everywhere: a text "
+                         "needs one token at least")
+
+
+def _check_weights(name: str, given: Given) -> None:
+    if given.dtype == "bool":
+        raise ValueError(f"the values of {name} are bool, not numbers: "
+                         "1 for a slot that counts, else 0")
+    values = given.values
+    if values is not None and not np.all((values >= 0) & (values < np.inf)):
+        raise ValueError(
+            f"the values of {name} go from {values.min()} to {values.max()}, "
+            "but can be 0 or more: 1 for a slot that counts, else 0")

@@ -1,0 +1,37 @@
+"""The contract of `d2lbert.inputs` for PyTorch's tensors."""
+
+import numpy as np
+import torch
+
+from d2lbert.inputs import Given, not_a_tensor
+
+
+def check(rule, *tensors, **sizes):
+    """Raise ValueError where tensors break a rule of `d2lbert.inputs`.
+
+    Nothing is looked at while a graph is traced, and no value that lies on
+    another device than the host.
+    """
+    if not (torch.compiler.is_compiling() or torch.jit.is_tracing()):
+        rule(*map(given, tensors), **sizes)
+
+
+def given(x):
+    """What is known of a tensor or None, or of an array on the host."""
+    if x is None:
+        return None
+    if isinstance(x, np.ndarray):
+        return Given.of(x)
+    if not isinstance(x, torch.Tensor):
+        raise not_a_tensor(x, "torch.Tensor")
+    return Given(x.shape, str(x.dtype).removeprefix("torch."), _values(x))
+
+
+def _values(x):
+    if x.device.type != "cpu":  # looking there would make us wait
+        return None
+    x = x.detach()
+    try:
+        return (x.float() if x.dtype == torch.bfloat16 else x).numpy()
+    except RuntimeError:  # inside torch.func, or a tensor without memory
+        return None

@@ -1,0 +1,182 @@
+"""A log that watches a loop.
+
+It hands out the batches, times what is done with each, and is told what came
+out of it:
+
+    for batch in log.watch(batches):
+        log.add(step(batch))
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from time import perf_counter
+from typing import Any, TypeVar
+
+from d2lbert.training.divergence import Keeper, describe, first_bad
+from d2lbert.training.interrupts import first_interrupt_noted
+from d2lbert.training.plotting import progress
+
+Batch = TypeVar("Batch")
+
+
+class StepLog:
+    """Time the steps of a loop, and read what they give in bunches.
+
+    Values stay on the device as the backend gives them and are read every
+    few steps, so that no step waits for the one before. A step that brings a
+    new batch shape may compile; its time counts as `warmup_seconds`, not as
+    training. A first Ctrl-C, or Stop in Jupyter, ends the loop after the step
+    that runs, so that what has been learned can be used. So does a loss that
+    is not finite, once it is read.
+
+    Attributes:
+        stopped: whether the loop was ended before its time.
+        diverged: what a loss that is not finite came with, in a sentence; ""
+            while all are finite. The loop was then ended, too.
+        weights: where `watch` was told how to copy them, those to go back to
+            then: the last copy that gave a finite loss.
+        seconds: time of the counted steps; warmup_seconds: of the others.
+        examples: number of examples in the counted steps.
+
+    Raises:
+        ValueError: for less than one step.
+    """
+
+    _RATE = "a learning rate of {:.3g}"
+
+    def __init__(self, num_steps: int) -> None:
+        if num_steps < 1:
+            raise ValueError(f"num_steps is {num_steps}, not 1 or more")
+        self.num_steps, self.examples = num_steps, 0
+        self.seconds, self.warmup_seconds = 0.0, 0.0
+        self.stopped, self.diverged = False, ""
+        self._added, self._good, self._since_copy = 0, 0, 0  # steps
+        self._every = max(1, num_steps // 50)
+        self._unread: list[tuple[tuple, float]] = []
+        self._keeper: Keeper | None = None
+        self._shapes: set[tuple] = set()
+        self._started: float | None = None
+        self._bar = progress(None, total=num_steps, unit="step")
+
+    @property
+    def per_sec(self) -> float:
+        """Examples a second, warm-up steps left out."""
+        return self.examples / self.seconds if self.seconds else float("nan")
+
+    @property
+    def weights(self) -> Any:
+        """Those to go back to; see the attributes of the class."""
+        return self._keeper and self._keeper.good
+
+    def watch(self, batches: Iterable[Batch],
+              copy_weights: Callable[[], Any] | None = None
+              ) -> Iterator[Batch]:
+        """The batches, one after another; the work on each is timed.
+
+        Args:
+            copy_weights: gives a copy of the weights as they are now; called
+                every few steps.
+        """
+        if copy_weights and not self._keeper:
+            self._keeper = Keeper(copy_weights)
+        try:
+            with first_interrupt_noted(self._stop):
+                for batch in batches:
+                    yield from self._timed(batch)
+                    if self.stopped:
+                        break
+        finally:
+            self._stop_clock()
+            self._end()
+
+    def _stop(self) -> None:
+        self.stopped = True
+
+    def _timed(self, batch: Batch) -> Iterator[Batch]:
+        shape = tuple(_tokens(batch).shape)
+        if shape in self._shapes:
+            self._start_clock()
+            yield batch
+            self.examples += len(_tokens(batch))
+        else:
+            self._shapes.add(shape)
+            self._stop_clock()
+            start = perf_counter()
+            yield batch
+            self._read()
+            self.warmup_seconds += perf_counter() - start
+
+    def add(self, *values: Any, rate: float = float("nan")) -> None:
+        """Note what a step gave: scalars on the device, or numbers.
+
+        Args:
+            rate: the learning rate of the step; in fine-tuning the share of
+                the trainer's.
+        """
+        self._added += 1
+        self._unread.append((values, rate))
+        if len(self._unread) >= self._every:
+            self._read()
+
+    def report(self, device: Any) -> None:
+        """Print what came out, in d2l's words, and if it was stopped."""
+        if self.diverged:
+            print(self.diverged)
+        elif self.stopped:
+            print(f"stopped after step {self._added} of {self.num_steps}")
+        if self._good or not self.diverged:
+            print(*self._summary(device), sep="\n")
+
+    def _start_clock(self) -> None:
+        if self._started is None:
+            self._started = perf_counter()
+
+    def _stop_clock(self) -> None:
+        self._read()
+        if self._started is not None:
+            self.seconds += perf_counter() - self._started
+        self._started = None
+
+    def _read(self) -> None:
+        rows = [tuple(map(float, values)) for values, _ in self._unread]
+        rates = [rate for _, rate in self._unread]
+        self._unread = []
+        if self.diverged:  # the step that ran meanwhile
+            return
+        end = first_bad(rows)
+        self._good, self._since_copy = (
+            self._good + end, self._since_copy + end)
+        if end < len(rows):
+            self._diverge(self._added - len(rows) + end + 1, rows[end],
+                          rates[end])
+        elif self._keeper and self._since_copy >= self._every:
+            self._keeper.renew()
+            self._since_copy = 0
+        if end:
+            self._bar.update(end)
+            self._take(rows[:end])
+
+    def _diverge(self, step: int, row: tuple[float, ...], rate: float
+                 ) -> None:
+        self.stopped = True
+        self.diverged = describe(step, row, self._RATE.format(rate))
+        if self._keeper:
+            self._keeper.close(self._since_copy > 0)
+
+    def _take(self, rows: list[tuple[float, ...]]) -> None:
+        """Keep some rows of numbers, and show them when it is time."""
+        raise NotImplementedError
+
+    def _end(self) -> None:
+        """All batches have been watched."""
+        raise NotImplementedError
+
+    def _summary(self, device: Any) -> list[str]:
+        """The lines of the report."""
+        raise NotImplementedError
+
+
+def _tokens(batch: Any) -> Any:
+    while isinstance(batch, (list, tuple, dict)):
+        batch = next(iter(
+            batch.values() if isinstance(batch, dict) else batch))
+    return batch
