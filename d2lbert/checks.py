@@ -23,3 +23,15 @@ def check_heads(num_hiddens: int, num_heads: int) -> None:
         raise ValueError(
             f"num_hiddens={num_hiddens} cannot be split into "
             f"num_heads={num_heads} equal heads")
+
+
+def no_such_name(backend: str, name: str) -> AttributeError:
+    """The error for a name that a backend's module does not have.
+
+    Args:
+        backend: the module's name.
+    """
+    framework = backend.rpartition(".")[2]
+    return AttributeError(
+        f"{backend} has no {name!r}: of d2l it has what BERT needs; take the "
+        f"rest from d2l itself (from d2l import {framework})")

@@ -7,7 +7,7 @@ from d2lbert.checks import CheckpointError
 from d2lbert.data.batches import get_dataloader_workers
 from d2lbert.data.corpora import load_corpus
 from d2lbert.data.hub import DATA_HUB, DATA_URL, download, download_extract
-from d2lbert.data.pairs import PairBatches
+from d2lbert.data.pairs import PairBatches, truncate_pad
 from d2lbert.data.pretraining import get_tokens_and_segments
 from d2lbert.data.snli import LABELS, nli_folder, read_snli
 from d2lbert.data.vocab import Vocab, tokenize, unigram_entropy

@@ -9,13 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from harness import (
-    V,
-    each_backend,
-    make_batch,
-    small_bert,
-    small_classifier,
-)
+from harness import V, each_backend, make_batch, small_bert, small_classifier
 
 from d2lbert.data.batches import PretrainingBatches
 from d2lbert.data.pretraining import RESERVED_TOKENS
@@ -293,8 +287,7 @@ def test_the_weights_kept_are_those_of_a_finite_loss(bad, good):
     """Weights after a step may be bad though its own loss was not."""
     log, weights = TrainingLog(150), count()  # read every three steps
     now = [next(weights)]
-    for number, batch_ in enumerate(log.watch(
-            [batch(8)] * 150, lambda: now[0])):
+    for _ in log.watch([batch(8)] * 150, lambda: now[0]):
         loss = float("inf") if now[0] >= bad else 1.0
         now[0] = next(weights)  # the step
         log.add(loss, 0.5, rate=1.0)

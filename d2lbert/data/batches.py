@@ -185,10 +185,14 @@ def _not_empty(batches: Iterable[Any]) -> Iterator[Any]:
         raise ValueError("the training iterator gives no batch")
 
 
-def corpus_vocab(corpus: Corpus) -> Vocab:
-    """The vocabulary of a corpus: words seen five times, reserved tokens."""
+def corpus_vocab(corpus: Corpus, order: str = "frequency") -> Vocab:
+    """The vocabulary of a corpus: words seen five times, reserved tokens.
+
+    Args:
+        order: of the ids, as in `Vocab`.
+    """
     sentences = [s for paragraph in corpus.train for s in paragraph]
-    return Vocab(sentences, MIN_FREQ, RESERVED_TOKENS)
+    return Vocab(sentences, MIN_FREQ, RESERVED_TOKENS, order)
 
 
 def get_dataloader_workers() -> int:

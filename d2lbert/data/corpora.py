@@ -142,17 +142,20 @@ def read_lines(path: Path) -> list[str]:
 
 
 def _paragraphs(text: str) -> Paragraphs:
+    """Lower-case paragraphs, the sentences as lists of tokens."""
+    # One object a word, not one a token: half the memory.
+    return [[list(map(intern, sentence.split())) for sentence in paragraph]
+            for paragraph in split_paragraphs(text)]
+
+
+def split_paragraphs(text: str) -> list[list[str]]:
     """Split lines at ' . ' into lower-case paragraphs, as d2l does.
 
     What counts is the line as it stands in the file: WikiText's end in
     ' . ', so that lines of one sentence pass too, and their full stop stays
     with the last sentence.
     """
-    paragraphs = []
-    for line in text.split("\n"):
-        if " . " in line:
-            sentences = line.strip().lower().split(" . ")
-            # One object a word, not one a token: half the memory.
-            tokens = [list(map(intern, s.split())) for s in sentences]
-            paragraphs.append([sentence for sentence in tokens if sentence])
+    lines = (line.strip().lower().split(" . ")
+             for line in text.split("\n") if " . " in line)
+    paragraphs = ([s for s in line if s.strip()] for line in lines)
     return [paragraph for paragraph in paragraphs if paragraph]

@@ -9,7 +9,12 @@ from pathlib import Path
 
 from d2lbert.data.batches import AsTensors, PretrainingBatches, corpus_vocab
 from d2lbert.data.corpora import load_corpus
-from d2lbert.data.pairs import PairBatches, SNLIBERTDataset, SNLIDataset
+from d2lbert.data.pairs import (
+    PairBatches,
+    SNLIBERTDataset,
+    SNLIDataset,
+    pairs_vocab,
+)
 from d2lbert.data.sentiment import (
     SentimentDataset,
     Tokenizer,
@@ -22,7 +27,8 @@ from d2lbert.data.vocab import Vocab
 
 
 def load_data_wiki(to_tensors: AsTensors, batch_size: int, max_len: int,
-                   corpus: str | Path = "wikitext-2", seed: int = 0
+                   corpus: str | Path = "wikitext-2", seed: int = 0,
+                   order: str = "frequency"
                    ) -> tuple[PretrainingBatches, Vocab]:
     """Load a corpus for pretraining (d2l 15.9.3).
 
@@ -30,46 +36,50 @@ def load_data_wiki(to_tensors: AsTensors, batch_size: int, max_len: int,
         corpus: 'wikitext-2', 'mini-wiki' (bundled) or a path to a text
             with a paragraph a line (`load_corpus`).
         seed: fixes pairs, masks and order, epoch by epoch.
+        order: of the words' ids; 'd2l' for the ids of d2l (`Vocab`).
 
     Returns:
         train_iter, an iterable of 7-tuples of tensors (see
         `d2lbert.data.batches`), and the vocabulary.
     """
     texts = load_corpus(corpus)
-    vocab = corpus_vocab(texts)
+    vocab = corpus_vocab(texts, order)
     return PretrainingBatches(
         texts.train, vocab, batch_size, max_len, seed,
         as_tensors=to_tensors), vocab
 
 
 def load_held_out_wiki(to_tensors: AsTensors, batch_size: int, max_len: int,
-                       corpus: str | Path = "wikitext-2", seed: int = 0
-                       ) -> PretrainingBatches:
+                       corpus: str | Path = "wikitext-2", seed: int = 0,
+                       order: str = "frequency") -> PretrainingBatches:
     """The held-out paragraphs of a corpus, the same epoch each time.
 
-    Numbered with the vocabulary of `load_data_wiki`.
+    Numbered with the vocabulary of `load_data_wiki` of the same order.
     """
     texts = load_corpus(corpus)
     return PretrainingBatches(
-        texts.held_out, corpus_vocab(texts), batch_size, max_len, seed,
+        texts.held_out, corpus_vocab(texts, order), batch_size, max_len, seed,
         is_train=False, as_tensors=to_tensors)
 
 
 def load_data_snli(to_tensors: AsTensors, batch_size: int, num_steps: int = 50,
-                   corpus: str | Path = "snli", seed: int = 0
+                   corpus: str | Path = "snli", seed: int = 0,
+                   order: str = "frequency"
                    ) -> tuple[PairBatches, PairBatches, Vocab]:
     """Load pairs as two sentences each (d2l 16.4.2).
 
     Args:
         corpus: as in `nli_folder`.
+        order: of the words' ids; 'd2l' for the ids of d2l (`Vocab`).
 
     Returns:
         train_iter, test_iter, the batches ((premises, hypotheses),
         labels), and the vocabulary of the training pairs.
     """
     folder = nli_folder(corpus)
-    train = SNLIDataset(read_snli(folder, True), num_steps,
-                        as_tensors=to_tensors)
+    pairs = read_snli(folder, True)
+    train = SNLIDataset(pairs, num_steps, pairs_vocab(pairs, order),
+                        to_tensors)
     test = SNLIDataset(read_snli(folder, False), num_steps, train.vocab,
                        to_tensors)
     return (PairBatches(train, batch_size, seed),

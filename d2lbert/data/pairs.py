@@ -139,6 +139,22 @@ class PairBatches(Batches):
         return map(self.dataset.batch, order)
 
 
+def pairs_vocab(dataset: tuple[list, ...], order: str = "frequency") -> Vocab:
+    """The words seen five times in premises or hypotheses, and `<pad>`.
+
+    Args:
+        dataset: as `read_snli` gives it; order: as in `Vocab`.
+    """
+    premises, hypotheses = map(tokenize, dataset[:2])
+    return Vocab(premises + hypotheses, MIN_FREQ, ["<pad>"], order)
+
+
+def truncate_pad(line: Sequence[Any], num_steps: int, padding_token: Any
+                 ) -> list:
+    """The first num_steps items of a line, padded to as many (d2l 10.5.3)."""
+    return [*line[:num_steps], *[padding_token] * (num_steps - len(line))]
+
+
 class SNLIDataset:
     """Premises and hypotheses apart, cut or padded to num_steps (d2l 16.4.2).
 
@@ -156,19 +172,17 @@ class SNLIDataset:
                  as_tensors: AsTensors = tuple) -> None:
         self.num_steps = num_steps
         premises, hypotheses = map(tokenize, dataset[:2])
-        self.vocab = vocab if vocab is not None else Vocab(
-            premises + hypotheses, MIN_FREQ, ["<pad>"])
+        self.vocab = vocab if vocab is not None else pairs_vocab(dataset)
         self.premises, self.hypotheses, self.labels = as_tensors((
             self._pad(premises), self._pad(hypotheses),
             np.array(dataset[2], np.int32)))
         print(f"read {len(self)} examples")
 
     def _pad(self, sentences: list[list[str]]) -> np.ndarray:
-        ids = np.full((len(sentences), self.num_steps), self.vocab["<pad>"],
-                      np.int32)
+        pad = self.vocab["<pad>"]
+        ids = np.empty((len(sentences), self.num_steps), np.int32)
         for row, words in zip(ids, sentences):
-            words = self.vocab[words[:self.num_steps]]
-            row[:len(words)] = words
+            row[:] = truncate_pad(self.vocab[words], self.num_steps, pad)
         return ids
 
     @property

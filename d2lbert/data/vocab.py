@@ -7,6 +7,7 @@ from typing import Any, overload
 import numpy as np
 
 _SPECIAL_TOKENS = ("<pad>", "<mask>", "<cls>", "<sep>", "<bos>", "<eos>")
+ORDERS = ("frequency", "d2l")
 
 
 def tokenize(lines: Iterable[str], token: str = "word") -> list[list[str]]:
@@ -33,17 +34,27 @@ class Vocab:
     """A two-way table between tokens and ids.
 
     Id 0 is `<unk>`, the reserved tokens follow, then the words of `tokens`
-    from the most to the least frequent. `idx_to_token` and `token_to_idx`
-    may be assigned, as d2l's programs do after `Vocab()`.
+    from the most to the least frequent. In d2l's order all of them stand by
+    the alphabet. `idx_to_token` and `token_to_idx` may be assigned, as d2l's
+    programs do after `Vocab()`.
 
     Args:
         tokens: a list of tokens or a list of such lists.
         min_freq: words seen less often are left out and read as `<unk>`.
         reserved_tokens: tokens that get an id whether they occur or not.
+        order: 'frequency', or 'd2l' for the ids that d2l 1.0.3 gives: models
+            trained with its vocabulary need them.
+
+    Raises:
+        ValueError: for another order.
     """
 
     def __init__(self, tokens: Iterable[Any] | None = None, min_freq: int = 0,
-                 reserved_tokens: Iterable[str] | None = None) -> None:
+                 reserved_tokens: Iterable[str] | None = None,
+                 order: str = "frequency") -> None:
+        if order not in ORDERS:
+            raise ValueError(f"unknown order {order!r} of a vocabulary: use "
+                             f"{' or '.join(map(repr, ORDERS))}")
         counts = Counter(_flat(tokens or []))
         self.token_freqs = counts.most_common()
         frequent = (t for t, n in self.token_freqs if n >= min_freq)
@@ -51,11 +62,13 @@ class Vocab:
         # holds `<unk>` or a reserved token does not get it twice.
         self.idx_to_token = list(
             dict.fromkeys(["<unk>", *(reserved_tokens or []), *frequent]))
+        if order == "d2l":
+            self.idx_to_token.sort()
         self.token_to_idx = {t: i for i, t in enumerate(self.idx_to_token)}
 
     @property
     def unk(self) -> int:
-        """The id of `<unk>`: 0, unless the table was assigned."""
+        """The id of `<unk>`: 0, unless in d2l's order or assigned."""
         return self.token_to_idx.get("<unk>", 0)
 
     def __len__(self) -> int:

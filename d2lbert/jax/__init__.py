@@ -8,6 +8,14 @@ except ImportError as error:
     raise ImportError("d2lbert.jax needs JAX, Flax and Optax: "
                       "pip install 'd2lbert[jax]'") from error
 
+from d2lbert.checks import no_such_name as _no_such_name
+from d2lbert.data.d2l import (
+    _get_mlm_data_from_tokens,
+    _get_next_sentence,
+    _get_nsp_data_from_paragraph,
+    _read_wiki,
+    _replace_mlm_tokens,
+)
 from d2lbert.jax.checkpoint import (
     export_params,
     import_params,
@@ -18,6 +26,8 @@ from d2lbert.jax.checkpoint import (
 from d2lbert.jax.data import (
     SNLIBERTDataset,
     SNLIDataset,
+    _pad_bert_inputs,
+    _WikiTextDataset,
     load_array,
     load_data_snli,
     load_data_snli_bert,
@@ -79,3 +89,7 @@ from d2lbert.jax.train import (
     try_gpu,
 )
 from d2lbert.shared import *
+
+
+def __getattr__(name):
+    raise _no_such_name(__name__, name)

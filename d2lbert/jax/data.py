@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from d2lbert.data import loaders, pairs
+from d2lbert.data import d2l, loaders, pairs
 
 
 def to_tensors(batch):
@@ -33,7 +33,14 @@ class SNLIDataset(pairs.SNLIDataset):
         pairs.SNLIDataset.__init__, as_tensors=to_tensors)
 
 
+class _WikiTextDataset(d2l._WikiTextDataset):
+    __doc__ = d2l._WikiTextDataset.__doc__
+    __init__ = partialmethod(
+        d2l._WikiTextDataset.__init__, as_tensors=to_tensors)
+
+
 # Bound, so that help() shows signature and text
+_pad_bert_inputs = MethodType(d2l._pad_bert_inputs, to_tensors)
 load_data_wiki = MethodType(loaders.load_data_wiki, to_tensors)
 load_held_out_wiki = MethodType(loaders.load_held_out_wiki, to_tensors)
 load_data_snli = MethodType(loaders.load_data_snli, to_tensors)

@@ -16,6 +16,7 @@ from d2lbert.jax.train import (
     check_unreduced,
     copy_weights,
     placements,
+    try_all_gpus,
 )
 from d2lbert.training.logs import FineTuningLog, gather
 from d2lbert.training.schedules import rates
@@ -71,7 +72,7 @@ def accuracy(y_hat, y):
 def train_batch_ch13(net, loss, trainer, params, state, rng, factor, X, y):
     """One step on a batch; compiled once for each shape.
 
-    The gradient is that of the mean loss.
+    The gradient is that of the mean of the losses.
 
     Args:
         loss: (logits, labels) -> one value a prediction.
@@ -94,16 +95,18 @@ def train_batch_ch13(net, loss, trainer, params, state, rng, factor, X, y):
 
 
 def train_ch13(net, train_iter, test_iter, loss, trainer, num_epochs,
-               devices, dev_iter=None, warmup=None, params=None, seed=0):
+               devices=None, dev_iter=None, warmup=None, params=None,
+               seed=0):
     """Fine-tune net, keep the best epoch on dev, and test that one once.
 
     Args:
-        train_iter: batches (X, y), of any number, X a tuple of inputs.
+        train_iter: batches (X, y), of any number, X an input or a tuple of
+            inputs.
         test_iter: evaluated once, after the training; None for no test.
         loss: a cross-entropy with one value a prediction, such as
             optax.softmax_cross_entropy_with_integer_labels.
         trainer: an Optax optimiser, such as optax.adam(1e-4).
-        devices: list of devices; several share each batch.
+        devices: list of devices, by default all; several share each batch.
         dev_iter: evaluated after every epoch; None to keep the last epoch.
         warmup: share of the steps in which the learning rate rises to the
             trainer's, to fall to 0 afterwards; None leaves it constant.
@@ -120,9 +123,10 @@ def train_ch13(net, train_iter, test_iter, loss, trainer, num_epochs,
             the devices.
     """
     log, best = FineTuningLog(num_epochs, len(train_iter)), None
+    devices = devices or try_all_gpus()
     init_key, key = jax.random.split(jax.random.key(seed))
     if params is None:
-        params = net.init(init_key, *next(iter(train_iter))[0])
+        params = net.init(init_key, *inputs_of(next(iter(train_iter))[0]))
     by_row, everywhere = placements(devices)
     # A step reuses the memory of its arguments, so it gets copies
     params = jax.device_put(copy_weights(params), everywhere)
@@ -131,13 +135,14 @@ def train_ch13(net, train_iter, test_iter, loss, trainer, num_epochs,
     for _ in log.epochs():
         batches = log.watch(train_iter, lambda: copy_weights(params))
         for (X, y), (step, factor) in zip(batches, factors):
+            X = inputs_of(X)
             check_features(net, X)
             check(class_labels, y, shape=shape_of_logits(net, params, X))
             check_rows(y, devices)
             params, state, *sums = train_batch_ch13(
                 net, loss, trainer, params, state,
                 jax.random.fold_in(key, step), np.float32(factor),
-                *jax.device_put((tuple(X), y), by_row))
+                *jax.device_put((X, y), by_row))
             log.add(*sums, len(y), rate=factor)
         if log.diverged:
             params = log.weights
@@ -149,6 +154,11 @@ def train_ch13(net, train_iter, test_iter, loss, trainer, num_epochs,
         log.test_acc = evaluate_accuracy_gpu(net, params, test_iter)
     log.report(devices)
     return params, log
+
+
+def inputs_of(X):
+    """The inputs of a net, one or several, as a tuple."""
+    return tuple(X) if isinstance(X, (list, tuple)) else (X,)
 
 
 def check_features(net, X):
@@ -168,6 +178,7 @@ def predict(net, params, data_iter):
     """Predicted and true classes, two (N,) arrays, in evaluation mode."""
     def batches():
         for X, y in data_iter:
+            X = inputs_of(X)
             check_features(net, X)
             y_hat = np.array(logits(net, params, X))
             check(class_labels, y, shape=y_hat.shape)

@@ -49,7 +49,8 @@ def dot_product_attention(Q, K, V, mask, dropout):
 
     Args:
         Q, K, V: (B, L, num_heads, H / num_heads).
-        mask: (B, 1, 1, L), True where a key may be seen; None for everywhere.
+        mask: (B, 1, 1 or L, L), True where a key may be seen; None for
+            everywhere.
         dropout: of the weights.
 
     Returns:
@@ -67,29 +68,41 @@ class MultiHeadAttention(nn.Module):
     """Scaled dot-product attention in num_heads subspaces (d2l 11.5).
 
     `apply(…, mutable=["intermediates"])` also returns the attention_weights,
-    (B, num_heads, L, L).
+    (B, num_heads, L, L), whatever keep_weights is.
+
+    Attributes:
+        bias: whether the four projections have biases, as BERT's do.
+        keep_weights: False computes no weights where that is faster.
     """
     num_hiddens: int
     num_heads: int
     dropout: float
+    bias: bool = False
+    keep_weights: bool = True
 
     def setup(self):
         check_heads(self.num_hiddens, self.num_heads)
-        self.W_q = Dense(self.num_hiddens)
-        self.W_k = Dense(self.num_hiddens)
-        self.W_v = Dense(self.num_hiddens)
-        self.W_o = Dense(self.num_hiddens)
+        self.W_q = Dense(self.num_hiddens, self.bias)
+        self.W_k = Dense(self.num_hiddens, self.bias)
+        self.W_v = Dense(self.num_hiddens, self.bias)
+        self.W_o = Dense(self.num_hiddens, self.bias)
         self.attention_dropout = Dropout(self.dropout)
 
     def __call__(self, queries, keys, values, valid_lens, training=False):
-        """(B, L, H) three times, (B,) or None -> (B, L, H)."""
+        """(B, L, any) three times, valid_lens -> (B, L, H), weights.
+
+        Keys and values may have another L than the queries. valid_lens is
+        (B,), (B, L) for a length of each query's own, or None. The weights
+        are (B * num_heads, L, L), as in d2l, or None if not computed.
+        """
         mask = None
         if valid_lens is not None:
             columns = jnp.arange(keys.shape[1])
-            mask = (columns < valid_lens[:, None])[:, None, None]
+            mask = columns < valid_lens.reshape(len(keys), 1, -1, 1)
         # The fused function gives the same vectors, but no weights, and
         # knows no dropout
-        keep_weights = self.is_mutable_collection("intermediates")
+        keep_weights = (self.keep_weights
+                        or self.is_mutable_collection("intermediates"))
         attend = (dot_product_attention
                   if keep_weights or training and self.dropout
                   else fused_attention)
@@ -98,7 +111,9 @@ class MultiHeadAttention(nn.Module):
             self.split(self.W_v(values)), mask,
             partial(self.attention_dropout, training=training))
         self.sow("intermediates", "attention_weights", weights)
-        return self.W_o(out.reshape(queries.shape))
+        if weights is not None:
+            weights = weights.reshape(-1, *weights.shape[2:])
+        return self.W_o(out.reshape(*out.shape[:2], -1)), weights
 
     def split(self, X):
         """(B, L, H) -> (B, L, num_heads, H / num_heads)."""
@@ -125,7 +140,7 @@ class PositionWiseFFN(nn.Module):
         self.dense2 = Dense(self.ffn_num_outputs)
 
     def __call__(self, X, training=False):
-        """(B, L, H) -> (B, L, H)."""
+        """(B, L, any) -> (B, L, ffn_num_outputs)."""
         return self.dense2(nn.relu(self.dense1(X)))
 
 
@@ -135,19 +150,22 @@ class TransformerEncoderBlock(nn.Module):
     ffn_num_hiddens: int
     num_heads: int
     dropout: float
+    use_bias: bool = False
+    keep_weights: bool = True
 
     def setup(self):
         self.attention = MultiHeadAttention(
-            self.num_hiddens, self.num_heads, self.dropout)
+            self.num_hiddens, self.num_heads, self.dropout, self.use_bias,
+            self.keep_weights)
         self.addnorm1 = AddNorm(self.dropout)
         self.ffn = PositionWiseFFN(self.ffn_num_hiddens, self.num_hiddens)
         self.addnorm2 = AddNorm(self.dropout)
 
     def __call__(self, X, valid_lens, training=False):
-        """(B, L, H), (B,) or None -> (B, L, H)."""
-        Y = self.attention(X, X, X, valid_lens, training)
+        """(B, L, H), valid_lens -> (B, L, H), attention weights."""
+        Y, weights = self.attention(X, X, X, valid_lens, training)
         Y = self.addnorm1(X, Y, training)
-        return self.addnorm2(Y, self.ffn(Y), training)
+        return self.addnorm2(Y, self.ffn(Y), training), weights
 
 
 class BERTEncoder(nn.Module):
@@ -168,8 +186,9 @@ class BERTEncoder(nn.Module):
             "pos_embedding", init_weights,
             (1, self.max_len, self.num_hiddens))
         self.blks = [
-            TransformerEncoderBlock(self.num_hiddens, self.ffn_num_hiddens,
-                                    self.num_heads, self.dropout)
+            TransformerEncoderBlock(
+                self.num_hiddens, self.ffn_num_hiddens, self.num_heads,
+                self.dropout, True, keep_weights=False)
             for _ in range(self.num_blks)]
 
     def __call__(self, tokens, segments, valid_lens, training=False):
@@ -184,7 +203,7 @@ class BERTEncoder(nn.Module):
         X = self.token_embedding(tokens) + self.segment_embedding(segments)
         X = X + self.pos_embedding[:, :X.shape[1]]
         for blk in self.blks:
-            X = blk(X, valid_lens, training)
+            X, _ = blk(X, valid_lens, training)
         return X
 
 

@@ -8,6 +8,14 @@ from mxnet import npx as _npx  # noqa: E402
 
 _npx.set_np()
 
+from d2lbert.checks import no_such_name as _no_such_name  # noqa: E402
+from d2lbert.data.d2l import (  # noqa: E402
+    _get_mlm_data_from_tokens,
+    _get_next_sentence,
+    _get_nsp_data_from_paragraph,
+    _read_wiki,
+    _replace_mlm_tokens,
+)
 from d2lbert.mxnet.checkpoint import (  # noqa: E402
     export_params,
     import_params,
@@ -18,6 +26,9 @@ from d2lbert.mxnet.checkpoint import (  # noqa: E402
 from d2lbert.mxnet.data import (  # noqa: E402
     SNLIBERTDataset,
     SNLIDataset,
+    _pad_bert_inputs,
+    _WikiTextDataset,
+    load_array,
     load_data_snli,
     load_data_snli_bert,
     load_data_sst2,
@@ -29,6 +40,7 @@ from d2lbert.mxnet.finetune import (  # noqa: E402
     BERTClassifier,
     accuracy,
     classify,
+    evaluate_accuracy_gpu,
     evaluate_accuracy_gpus,
     predict,
     predict_snli,
@@ -78,3 +90,7 @@ from d2lbert.mxnet.train import (  # noqa: E402
     try_gpu,
 )
 from d2lbert.shared import *  # noqa: E402
+
+
+def __getattr__(name):
+    raise _no_such_name(__name__, name)

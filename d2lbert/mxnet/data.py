@@ -4,8 +4,9 @@ from functools import partialmethod
 from types import MethodType
 
 from mxnet import cpu, np
+from mxnet.gluon.data import ArrayDataset, DataLoader
 
-from d2lbert.data import loaders, pairs
+from d2lbert.data import d2l, loaders, pairs
 
 
 def to_tensors(batch):
@@ -31,9 +32,27 @@ class SNLIDataset(pairs.SNLIDataset):
         pairs.SNLIDataset.__init__, as_tensors=to_tensors)
 
 
+class _WikiTextDataset(d2l._WikiTextDataset):
+    __doc__ = d2l._WikiTextDataset.__doc__
+    __init__ = partialmethod(
+        d2l._WikiTextDataset.__init__, as_tensors=to_tensors)
+
+
 # Bound, so that help() shows signature and text
+_pad_bert_inputs = MethodType(d2l._pad_bert_inputs, to_tensors)
 load_data_wiki = MethodType(loaders.load_data_wiki, to_tensors)
 load_held_out_wiki = MethodType(loaders.load_held_out_wiki, to_tensors)
 load_data_snli = MethodType(loaders.load_data_snli, to_tensors)
 load_data_snli_bert = MethodType(loaders.load_data_snli_bert, to_tensors)
 load_data_sst2 = MethodType(loaders.load_data_sst2, to_tensors)
+
+
+def load_array(data_arrays, batch_size, is_train=True):
+    """Batches of arrays, shuffled afresh each epoch (d2l 3.3.3).
+
+    Args:
+        data_arrays: a tuple of arrays of N rows each.
+        is_train: False keeps the order.
+    """
+    return DataLoader(
+        ArrayDataset(*data_arrays), batch_size, shuffle=is_train)

@@ -19,7 +19,8 @@ def fused_attention(F, Q, K, V, lens, scale, dropout):
     """The vectors of `dot_product_attention`, not its weights.
 
     Args:
-        lens: (B * num_heads,) how many keys may be seen; None for all.
+        lens: (B * num_heads, 1 or L) how many keys a query may see; None
+            for all.
     """
     scores = F.npx.batch_dot(Q, K, transpose_b=True)
     if lens is None:
@@ -29,7 +30,7 @@ def fused_attention(F, Q, K, V, lens, scale, dropout):
         # MXNet's softmax would write past the last column
         lens = F.np.minimum(lens, F.np.max(F.npx.arange_like(scores, axis=2))
                             + 1)
-        lens = (F.np.expand_dims(lens, 1) + 0 * rows).astype("int32")
+        lens = (lens + 0 * rows).astype("int32")
         weights = F.npx.softmax(
             scores, lens, use_length=True, temperature=scale)
     return F.npx.batch_dot(dropout(weights), V)

@@ -19,6 +19,7 @@ from d2lbert.mxnet.train import (
     set_seed,
     shard,
     total,
+    try_all_gpus,
 )
 from d2lbert.training.logs import FineTuningLog, gather
 from d2lbert.training.schedules import rates
@@ -79,7 +80,8 @@ def train_batch_ch13(net, features, labels, loss, trainer, devices,
                      split_f=split):
     """One step on a batch, of which every device gets a share.
 
-    The gradient is that of the mean loss.
+    The gradient is that of the sum of the losses, and the trainer divides it
+    by their number, as in d2l: of a loss for each example that is the mean.
 
     Returns:
         The sum of the losses and the number right, scalars on a device.
@@ -91,13 +93,14 @@ def train_batch_ch13(net, features, labels, loss, trainer, devices,
               shape=(len(labels), *y_hats[0].shape[1:]))
         ls = [loss(y_hat, y) for y_hat, y in zip(y_hats, y_shards)]
     autograd.backward(ls)
-    trainer.step(len(labels))
+    # A net may have weights that are not used, as in d2l
+    trainer.step(len(labels), ignore_stale_grad=True)
     return (total([l.sum() for l in ls]),
             total([right(y_hat, y) for y_hat, y in zip(y_hats, y_shards)]))
 
 
 def train_ch13(net, train_iter, test_iter, loss, trainer, num_epochs,
-               devices, split_f=split, dev_iter=None, warmup=None,
+               devices=None, split_f=split, dev_iter=None, warmup=None,
                seed=None):
     """Fine-tune net, keep the best epoch on dev, and test that one once.
 
@@ -106,7 +109,7 @@ def train_ch13(net, train_iter, test_iter, loss, trainer, num_epochs,
         test_iter: evaluated once, after the training; None for no test.
         loss: a cross-entropy, such as gluon.loss.SoftmaxCELoss().
         trainer: a gluon.Trainer of net's parameters.
-        devices: list of devices; several share each batch.
+        devices: list of devices, by default all; several share each batch.
         split_f: divides a batch among the devices.
         dev_iter: evaluated after every epoch; None to keep the last epoch.
         warmup: share of the steps in which the learning rate rises to the
@@ -120,6 +123,7 @@ def train_ch13(net, train_iter, test_iter, loss, trainer, num_epochs,
         ValueError: if net, and with it the trainer, is on other devices.
     """
     log, best = FineTuningLog(num_epochs, len(train_iter)), None
+    devices = devices or try_all_gpus()
     set_seed(seed)
     check_devices(net, devices)
     net.hybridize()
@@ -187,6 +191,13 @@ def evaluate_accuracy_gpus(net, data_iter, split_f=split):
     """
     y_hat, y = predict(net, data_iter, split_f)
     return float(numpy.mean(y_hat == y))
+
+
+def evaluate_accuracy_gpu(net, data_iter, device=None):
+    """`evaluate_accuracy_gpus` on one device, by default net's first."""
+    return evaluate_accuracy_gpus(
+        net, data_iter, lambda X, y, devices: split(
+            X, y, [device or devices[0]]))
 
 
 def classify(net, pairs, vocab):

@@ -30,8 +30,8 @@ def dot_product_attention(F, Q, K, V, mask, scale, dropout):
     Args:
         F: MXNet's arrays or, in a hybridized net, its symbols.
         Q, K, V: (B * num_heads, L, H / num_heads).
-        mask: (B * num_heads, 1, L), 1 where a key may be seen, else 0; None
-            for 1 everywhere.
+        mask: (B * num_heads, 1 or L, L), 1 where a key may be seen, else 0;
+            None for 1 everywhere.
         scale: what the scores are divided by, the root of H / num_heads.
         dropout: of the weights.
 
@@ -49,6 +49,10 @@ def dot_product_attention(F, Q, K, V, mask, scale, dropout):
 class MultiHeadAttention(nn.HybridBlock):
     """Scaled dot-product attention in num_heads subspaces (d2l 11.5).
 
+    Args:
+        use_bias: whether the four projections have biases, as BERT's do.
+        num_inputs: of a query, key or value; 0 for what comes first.
+
     Attributes:
         keep_weights: whether a call leaves its attention_weights.
         attention_weights: (B, num_heads, L, L) of the last call, or None;
@@ -56,24 +60,31 @@ class MultiHeadAttention(nn.HybridBlock):
             Python that could keep them.
     """
 
-    def __init__(self, num_hiddens, num_heads, dropout):
+    def __init__(self, num_hiddens, num_heads, dropout, use_bias=False,
+                 num_inputs=0):
         super().__init__()
         check_heads(num_hiddens, num_heads)
         self.num_heads, self.scale = num_heads, (num_hiddens / num_heads)**0.5
         self.keep_weights, self._weights = False, None
-        self.W_q = Dense(num_hiddens, in_units=num_hiddens)
-        self.W_k = Dense(num_hiddens, in_units=num_hiddens)
-        self.W_v = Dense(num_hiddens, in_units=num_hiddens)
-        self.W_o = Dense(num_hiddens, in_units=num_hiddens)
+        dense = partial(Dense, num_hiddens, use_bias=use_bias)
+        self.W_q = dense(in_units=num_inputs)
+        self.W_k = dense(in_units=num_inputs)
+        self.W_v = dense(in_units=num_inputs)
+        self.W_o = dense(in_units=num_hiddens)
         self.dropout = nn.Dropout(dropout)
 
     def hybrid_forward(self, F, queries, keys, values, valid_lens=None):
-        """(B, L, H) three times, (B,) or None -> (B, L, H)."""
+        """(B, L, num_inputs) three times, valid_lens -> (B, L, H).
+
+        Keys and values may have another L than the queries. valid_lens is
+        (B,), (B, L) for a length of each query's own, or None.
+        """
         Q, K, V = (self.split(F, self.W_q(queries)),
                    self.split(F, self.W_k(keys)),
                    self.split(F, self.W_v(values)))
         lens = None if valid_lens is None else F.np.repeat(
-            valid_lens.astype("float32"), self.num_heads)
+            F.npx.reshape(valid_lens.astype("float32"), (-2, -1)),
+            self.num_heads, axis=0)
         if self.keep_weights:
             out, weights = dot_product_attention(
                 F, Q, K, V, self.mask(F, K, lens), self.scale, self.dropout)
@@ -95,12 +106,11 @@ class MultiHeadAttention(nn.HybridBlock):
         return self._weights
 
     def mask(self, F, K, lens):
-        """(B * num_heads,) or None -> (B * num_heads, 1, L) or None."""
+        """(B * num_heads, 1 or L) or None -> the mask or None."""
         if lens is None:
             return None
         columns = F.npx.arange_like(K, axis=1)
-        visible = columns < F.np.expand_dims(lens, 1)
-        return F.np.expand_dims(visible, 1).astype("float32")
+        return (columns < F.np.expand_dims(lens, 2)).astype("float32")
 
     def split(self, F, X):
         """(B, L, H) -> (B * num_heads, L, H / num_heads)."""
@@ -112,10 +122,10 @@ class MultiHeadAttention(nn.HybridBlock):
 class AddNorm(nn.HybridBlock):
     """Residual connection, then layer normalisation (d2l 11.7.3)."""
 
-    def __init__(self, norm_shape, dropout):
+    def __init__(self, dropout, num_hiddens=0):
         super().__init__()
         self.dropout = nn.Dropout(dropout)
-        self.ln = LayerNorm(in_channels=norm_shape)
+        self.ln = LayerNorm(in_channels=num_hiddens)
 
     def hybrid_forward(self, F, X, Y):
         """LayerNorm(X + dropout(Y)), all (B, L, H)."""
@@ -125,28 +135,31 @@ class AddNorm(nn.HybridBlock):
 class PositionWiseFFN(nn.HybridBlock):
     """The same two-layer network at every position (d2l 11.7.2)."""
 
-    def __init__(self, ffn_num_hiddens, ffn_num_outputs):
+    def __init__(self, ffn_num_hiddens, ffn_num_outputs, num_inputs=0):
         super().__init__()
-        self.dense1 = Dense(ffn_num_hiddens, in_units=ffn_num_outputs)
+        self.dense1 = Dense(ffn_num_hiddens, in_units=num_inputs)
         self.dense2 = Dense(ffn_num_outputs, in_units=ffn_num_hiddens)
 
     def hybrid_forward(self, F, X):
-        """(B, L, H) -> (B, L, H)."""
+        """(B, L, num_inputs) -> (B, L, ffn_num_outputs)."""
         return self.dense2(F.npx.relu(self.dense1(X)))
 
 
 class TransformerEncoderBlock(nn.HybridBlock):
     """Attention and feed-forward, each followed by add & norm (d2l 11.7)."""
 
-    def __init__(self, num_hiddens, ffn_num_hiddens, num_heads, dropout):
+    def __init__(self, num_hiddens, ffn_num_hiddens, num_heads, dropout,
+                 use_bias=False):
         super().__init__()
-        self.attention = MultiHeadAttention(num_hiddens, num_heads, dropout)
-        self.addnorm1 = AddNorm(num_hiddens, dropout)
-        self.ffn = PositionWiseFFN(ffn_num_hiddens, num_hiddens)
-        self.addnorm2 = AddNorm(num_hiddens, dropout)
+        self.attention = MultiHeadAttention(
+            num_hiddens, num_heads, dropout, use_bias, num_hiddens)
+        self.addnorm1 = AddNorm(dropout, num_hiddens)
+        self.ffn = PositionWiseFFN(
+            ffn_num_hiddens, num_hiddens, num_hiddens)
+        self.addnorm2 = AddNorm(dropout, num_hiddens)
 
     def hybrid_forward(self, F, X, valid_lens=None):
-        """(B, L, H), (B,) or None -> (B, L, H)."""
+        """(B, L, H), valid_lens -> (B, L, H)."""
         Y = self.addnorm1(X, self.attention(X, X, X, valid_lens))
         return self.addnorm2(Y, self.ffn(Y))
 
@@ -167,7 +180,7 @@ class BERTEncoder(nn.Block):
         self.blks = nn.HybridSequential()
         for _ in range(num_blks):
             self.blks.add(TransformerEncoderBlock(
-                num_hiddens, ffn_num_hiddens, num_heads, dropout))
+                num_hiddens, ffn_num_hiddens, num_heads, dropout, True))
 
     def forward(self, tokens, segments, valid_lens):
         """Token ids (B, L), segment ids (B, L), (B,) or None -> (B, L, H).
@@ -189,16 +202,16 @@ class BERTEncoder(nn.Block):
 class MaskLM(nn.Block):
     """The masked language model task of BERT."""
 
-    def __init__(self, vocab_size, num_hiddens):
+    def __init__(self, vocab_size, num_hiddens, num_inputs=0):
         super().__init__()
         self.mlp = nn.HybridSequential()
         self.mlp.add(
-            Dense(num_hiddens, in_units=num_hiddens, activation="relu"),
+            Dense(num_hiddens, in_units=num_inputs, activation="relu"),
             LayerNorm(in_channels=num_hiddens),
             Dense(vocab_size, in_units=num_hiddens))
 
     def forward(self, X, pred_positions):
-        """Encodings (B, L, H), positions (B, P) -> logits (B, P, V)."""
+        """Encodings (B, L, num_inputs), positions (B, P) -> (B, P, V)."""
         check(prediction_slots, pred_positions, shape=X.shape[:2])
         columns = pred_positions.astype("int32")
         rows = np.arange(X.shape[0], dtype="int32", ctx=X.ctx)[:, None]
@@ -232,7 +245,7 @@ class BERTModel(nn.Block):
             dropout, max_len)
         self.hidden = Dense(
             num_hiddens, in_units=num_hiddens, activation="tanh")
-        self.mlm = MaskLM(vocab_size, num_hiddens)
+        self.mlm = MaskLM(vocab_size, num_hiddens, num_hiddens)
         self.nsp = NextSentencePred(num_hiddens)
 
     def forward(self, tokens, segments, valid_lens=None,

@@ -6,6 +6,14 @@ except ImportError as error:
     raise ImportError("d2lbert.torch needs PyTorch: "
                       "pip install 'd2lbert[torch]'") from error
 
+from d2lbert.checks import no_such_name as _no_such_name
+from d2lbert.data.d2l import (
+    _get_mlm_data_from_tokens,
+    _get_next_sentence,
+    _get_nsp_data_from_paragraph,
+    _read_wiki,
+    _replace_mlm_tokens,
+)
 from d2lbert.shared import *
 from d2lbert.torch.checkpoint import (
     export_params,
@@ -17,6 +25,9 @@ from d2lbert.torch.checkpoint import (
 from d2lbert.torch.data import (
     SNLIBERTDataset,
     SNLIDataset,
+    _pad_bert_inputs,
+    _WikiTextDataset,
+    load_array,
     load_data_snli,
     load_data_snli_bert,
     load_data_sst2,
@@ -74,3 +85,7 @@ from d2lbert.torch.train import (
     try_all_gpus,
     try_gpu,
 )
+
+
+def __getattr__(name):
+    raise _no_such_name(__name__, name)

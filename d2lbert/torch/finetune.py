@@ -11,7 +11,13 @@ from d2lbert.data.snli import LABELS
 from d2lbert.inputs import class_labels, encoder_inputs
 from d2lbert.torch.inputs import check
 from d2lbert.torch.model import init_weights
-from d2lbert.torch.train import copy_weights, evaluation, set_seed, unreduced
+from d2lbert.torch.train import (
+    copy_weights,
+    evaluation,
+    set_seed,
+    try_all_gpus,
+    unreduced,
+)
 from d2lbert.training.logs import FineTuningLog, gather
 from d2lbert.training.schedules import rates
 
@@ -52,7 +58,8 @@ def to_device(X, device):
 def train_batch_ch13(net, X, y, loss, trainer, devices):
     """One step on a batch.
 
-    The gradient is that of the mean loss, whatever `loss` reduces to.
+    The gradient is that of the loss, as in d2l: of the mean for a loss such
+    as nn.CrossEntropyLoss(), of the sum for one with reduction="none".
 
     Returns:
         The sum of the losses and the number right, scalars on the device.
@@ -62,22 +69,32 @@ def train_batch_ch13(net, X, y, loss, trainer, devices):
     y_hat = net(to_device(X, devices[0]))
     check(class_labels, y, shape=y_hat.shape)
     y = y.to(devices[0])
-    l = unreduced(loss)(y_hat, y)
-    l.mean().backward()
+    loss(y_hat, y).sum().backward()
     trainer.step()
-    return l.detach().sum(), (y_hat.argmax(1) == y).sum()
+    return loss_sum(loss, y_hat.detach(), y), (y_hat.argmax(1) == y).sum()
+
+
+def loss_sum(loss, y_hat, y):
+    """The sum of the losses of a batch, whatever `loss` reduces to.
+
+    A function that gives one number is taken for a mean.
+    """
+    l = unreduced(loss)(y_hat, y)
+    return l.sum() if l.ndim else l * len(y)
 
 
 def train_ch13(net, train_iter, test_iter, loss, trainer, num_epochs,
-               devices, dev_iter=None, warmup=None, seed=None):
+               devices=None, dev_iter=None, warmup=None, seed=None):
     """Fine-tune net, keep the best epoch on dev, and test that one once.
 
     Args:
         train_iter: batches (X, y), of any number.
         test_iter: evaluated once, after the training; None for no test.
-        loss: a cross-entropy, such as nn.CrossEntropyLoss().
+        loss: a cross-entropy, such as nn.CrossEntropyLoss(); see
+            `train_batch_ch13` for its reduction.
         trainer: an optimiser of net's parameters.
-        devices: list of devices; several GPUs share each batch.
+        devices: list of devices, by default all; several GPUs share each
+            batch.
         dev_iter: evaluated after every epoch; None to keep the last epoch.
         warmup: share of the steps in which the learning rate rises to the
             trainer's, to fall to 0 afterwards; None leaves it constant.
@@ -87,6 +104,7 @@ def train_ch13(net, train_iter, test_iter, loss, trainer, num_epochs,
         The `FineTuningLog`. Prints loss, accuracies and examples a second.
     """
     log, best = FineTuningLog(num_epochs, len(train_iter)), None
+    devices = devices or try_all_gpus()
     set_seed(seed)
     net.to(devices[0])
     replicas = nn.DataParallel(net, devices) if len(devices) > 1 else net

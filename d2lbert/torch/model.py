@@ -16,10 +16,27 @@ from d2lbert.torch.inputs import check
 
 def init_weights(module):
     """N(0, 0.02) for every matrix, 0 for biases (Google's BERT code)."""
+    if isinstance(module, LazyLinear) and module.has_uninitialized_params():
+        return  # it will come back with its first input
     if isinstance(module, (nn.Linear, nn.Embedding)):
         nn.init.normal_(module.weight, std=0.02)
-    if isinstance(module, nn.Linear):
+    if isinstance(module, nn.Linear) and module.bias is not None:
         nn.init.zeros_(module.bias)
+
+
+class LazyLinear(nn.LazyLinear):
+    """A linear layer that learns its input size from its first input."""
+
+    def reset_parameters(self):
+        if self.in_features:
+            init_weights(self)
+
+
+def linear(num_outputs, num_inputs=None, bias=True):
+    """A linear layer; without num_inputs the first input decides it."""
+    if num_inputs is None:
+        return LazyLinear(num_outputs, bias)
+    return nn.Linear(num_inputs, num_outputs, bias)
 
 
 def dot_product_attention(Q, K, V, mask, dropout):
@@ -27,7 +44,8 @@ def dot_product_attention(Q, K, V, mask, dropout):
 
     Args:
         Q, K, V: (B, num_heads, L, H / num_heads).
-        mask: (B, 1, 1, L), True where a key may be seen; None for everywhere.
+        mask: (B, 1, 1 or L, L), True where a key may be seen; None for
+            everywhere.
         dropout: of the weights.
 
     Returns:
@@ -44,27 +62,36 @@ def dot_product_attention(Q, K, V, mask, dropout):
 class MultiHeadAttention(nn.Module):
     """Scaled dot-product attention in num_heads subspaces (d2l 11.5).
 
+    Args:
+        bias: whether the four projections have biases, as BERT's do.
+        num_inputs: of a query, key or value; None for what comes first.
+
     Attributes:
         keep_weights: whether a call leaves its attention_weights.
         attention_weights: (B, num_heads, L, L) of the last call, or None.
     """
 
-    def __init__(self, num_hiddens, num_heads, dropout):
+    def __init__(self, num_hiddens, num_heads, dropout, bias=False,
+                 num_inputs=None):
         super().__init__()
         check_heads(num_hiddens, num_heads)
         self.num_heads, self.dropout = num_heads, nn.Dropout(dropout)
         self.keep_weights, self.attention_weights = False, None
-        self.W_q = nn.Linear(num_hiddens, num_hiddens)
-        self.W_k = nn.Linear(num_hiddens, num_hiddens)
-        self.W_v = nn.Linear(num_hiddens, num_hiddens)
-        self.W_o = nn.Linear(num_hiddens, num_hiddens)
+        self.W_q = linear(num_hiddens, num_inputs, bias)
+        self.W_k = linear(num_hiddens, num_inputs, bias)
+        self.W_v = linear(num_hiddens, num_inputs, bias)
+        self.W_o = linear(num_hiddens, num_hiddens, bias)
 
     def forward(self, queries, keys, values, valid_lens):
-        """(B, L, H) three times, (B,) or None -> (B, L, H)."""
+        """(B, L, num_inputs) three times, valid_lens -> (B, L, H).
+
+        Keys and values may have another L than the queries. valid_lens is
+        (B,), (B, L) for a length of each query's own, or None.
+        """
         mask = None
         if valid_lens is not None:
             columns = torch.arange(keys.shape[1], device=keys.device)
-            mask = (columns < valid_lens[:, None])[:, None, None]
+            mask = columns < valid_lens.reshape(len(keys), 1, -1, 1)
         # The fused function gives the same vectors, faster, and no weights
         attend = (dot_product_attention if self.keep_weights
                   else fused_attention)
@@ -94,28 +121,31 @@ class AddNorm(nn.Module):
 class PositionWiseFFN(nn.Module):
     """The same two-layer network at every position (d2l 11.7.2)."""
 
-    def __init__(self, ffn_num_hiddens, ffn_num_outputs):
+    def __init__(self, ffn_num_hiddens, ffn_num_outputs, num_inputs=None):
         super().__init__()
-        self.dense1 = nn.Linear(ffn_num_outputs, ffn_num_hiddens)
-        self.dense2 = nn.Linear(ffn_num_hiddens, ffn_num_outputs)
+        self.dense1 = linear(ffn_num_hiddens, num_inputs)
+        self.dense2 = linear(ffn_num_outputs, ffn_num_hiddens)
 
     def forward(self, X):
-        """(B, L, H) -> (B, L, H)."""
+        """(B, L, num_inputs) -> (B, L, ffn_num_outputs)."""
         return self.dense2(F.relu(self.dense1(X)))
 
 
 class TransformerEncoderBlock(nn.Module):
     """Attention and feed-forward, each followed by add & norm (d2l 11.7)."""
 
-    def __init__(self, num_hiddens, ffn_num_hiddens, num_heads, dropout):
+    def __init__(self, num_hiddens, ffn_num_hiddens, num_heads, dropout,
+                 use_bias=False):
         super().__init__()
-        self.attention = MultiHeadAttention(num_hiddens, num_heads, dropout)
+        self.attention = MultiHeadAttention(
+            num_hiddens, num_heads, dropout, use_bias, num_hiddens)
         self.addnorm1 = AddNorm(num_hiddens, dropout)
-        self.ffn = PositionWiseFFN(ffn_num_hiddens, num_hiddens)
+        self.ffn = PositionWiseFFN(
+            ffn_num_hiddens, num_hiddens, num_hiddens)
         self.addnorm2 = AddNorm(num_hiddens, dropout)
 
     def forward(self, X, valid_lens):
-        """(B, L, H), (B,) or None -> (B, L, H)."""
+        """(B, L, H), valid_lens -> (B, L, H)."""
         Y = self.addnorm1(X, self.attention(X, X, X, valid_lens))
         return self.addnorm2(Y, self.ffn(Y))
 
@@ -134,7 +164,7 @@ class BERTEncoder(nn.Module):
             0.02 * torch.randn(1, max_len, num_hiddens))
         self.blks = nn.Sequential(*(
             TransformerEncoderBlock(
-                num_hiddens, ffn_num_hiddens, num_heads, dropout)
+                num_hiddens, ffn_num_hiddens, num_heads, dropout, True)
             for _ in range(num_blks)))
         self.apply(init_weights)
 
@@ -156,27 +186,19 @@ class BERTEncoder(nn.Module):
 class MaskLM(nn.Module):
     """The masked language model task of BERT."""
 
-    def __init__(self, vocab_size, num_hiddens):
+    def __init__(self, vocab_size, num_hiddens, num_inputs=None):
         super().__init__()
         self.mlp = nn.Sequential(
-            nn.Linear(num_hiddens, num_hiddens), nn.ReLU(),
+            linear(num_hiddens, num_inputs), nn.ReLU(),
             nn.LayerNorm(num_hiddens, eps=1e-5),
-            nn.Linear(num_hiddens, vocab_size))
+            linear(vocab_size, num_hiddens))
         self.apply(init_weights)
 
     def forward(self, X, pred_positions):
-        """Encodings (B, L, H), positions (B, P) -> logits (B, P, V)."""
+        """Encodings (B, L, num_inputs), positions (B, P) -> (B, P, V)."""
         check(prediction_slots, pred_positions, shape=X.shape[:2])
         rows = torch.arange(X.shape[0], device=X.device)[:, None]
         return self.mlp(X[rows, pred_positions])
-
-
-class LazyOutput(nn.LazyLinear):
-    """A linear layer that learns its input size from its first input."""
-
-    def reset_parameters(self):
-        if not self.has_uninitialized_params():
-            init_weights(self)
 
 
 class NextSentencePred(nn.Module):
@@ -187,11 +209,8 @@ class NextSentencePred(nn.Module):
 
     def __init__(self, num_hiddens=None):
         super().__init__()
-        if num_hiddens is None:
-            self.output = LazyOutput(2)
-        else:
-            self.output = nn.Linear(num_hiddens, 2)
-            self.apply(init_weights)
+        self.output = linear(2, num_hiddens)
+        self.apply(init_weights)
 
     def forward(self, X):
         """Vectors (B, H) -> logits (B, 2): not next, next."""
@@ -209,7 +228,7 @@ class BERTModel(nn.Module):
             dropout, max_len)
         self.hidden = nn.Sequential(
             nn.Linear(num_hiddens, num_hiddens), nn.Tanh())
-        self.mlm = MaskLM(vocab_size, num_hiddens)
+        self.mlm = MaskLM(vocab_size, num_hiddens, num_hiddens)
         self.nsp = NextSentencePred(num_hiddens)
         self.hidden.apply(init_weights)
 

@@ -12,14 +12,14 @@ class Inside(inside.Inside):
         return bert.net.apply(bert.params, *inputs)
 
     def run_block(self, bert, X, valid_lens=None):
-        return bert.net.bind(bert.params).encoder.blks[0](X, valid_lens)
+        return bert.net.bind(bert.params).encoder.blks[0](X, valid_lens)[0]
 
     def run_classifier(self, bert, tokens, segments, valid_lens):
         return self.run(bert, tokens, segments, valid_lens)
 
     def activations(self, bert, *inputs):
         kept = kept_values(bert, *inputs, capture_intermediates=True)
-        return [part["__call__"][0] for i in range(bert.net.num_blks)
+        return [part["__call__"][0][0] for i in range(bert.net.num_blks)
                 for part in (kept[f"blks_{i}"]["attention"],
                              kept[f"blks_{i}"])]
 

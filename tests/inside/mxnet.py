@@ -35,7 +35,7 @@ class Inside(inside.Inside):
         tensors = [np.array(x.reshape(-1, L, d)) for x in arrays]
         mask = numpy.repeat(visible[:, 0], num_heads, axis=0)
         is_fused = function.__name__ == "fused_attention"
-        mask = np.array((mask.sum((1, 2)) if is_fused else mask),
+        mask = np.array((mask.sum(2) if is_fused else mask),
                         dtype="float32")
         for x in tensors:
             x.attach_grad()

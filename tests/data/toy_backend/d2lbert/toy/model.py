@@ -59,12 +59,13 @@ class Module:
 
 class Dense(Module):
 
-    def __init__(self, num_inputs, num_outputs):
+    def __init__(self, num_inputs, num_outputs, use_bias=True):
         self.weight = init_weights(num_outputs, num_inputs)
-        self.bias = vector(num_outputs, 0)
+        self.bias = vector(num_outputs, 0) if use_bias else None
 
     def forward(self, X):
-        return X @ self.weight.swapaxes(0, 1) + self.bias
+        Y = X @ self.weight.swapaxes(0, 1)
+        return Y if self.bias is None else Y + self.bias
 
 
 class Embedding(Module):
@@ -133,12 +134,12 @@ class MultiHeadAttention(Module):
         attention_weights: (B, num_heads, L, L) of the last call, or None.
     """
 
-    def __init__(self, num_hiddens, num_heads, dropout):
+    def __init__(self, num_hiddens, num_heads, dropout, bias=False):
         check_heads(num_hiddens, num_heads)
         self.num_heads, self.dropout = num_heads, Dropout(dropout)
         self.keep_weights, self.attention_weights = False, None
         self.W_q, self.W_k, self.W_v, self.W_o = (
-            Dense(num_hiddens, num_hiddens) for _ in range(4))
+            Dense(num_hiddens, num_hiddens, bias) for _ in range(4))
 
     def forward(self, queries, keys, values, valid_lens):
         """(B, L, H) three times, (B,) or None -> (B, L, H)."""
@@ -185,8 +186,10 @@ class PositionWiseFFN(Module):
 class TransformerEncoderBlock(Module):
     """Attention and feed-forward, each followed by add & norm (d2l 11.7)."""
 
-    def __init__(self, num_hiddens, ffn_num_hiddens, num_heads, dropout):
-        self.attention = MultiHeadAttention(num_hiddens, num_heads, dropout)
+    def __init__(self, num_hiddens, ffn_num_hiddens, num_heads, dropout,
+                 use_bias=False):
+        self.attention = MultiHeadAttention(
+            num_hiddens, num_heads, dropout, use_bias)
         self.addnorm1 = AddNorm(num_hiddens, dropout)
         self.ffn = PositionWiseFFN(ffn_num_hiddens, num_hiddens)
         self.addnorm2 = AddNorm(num_hiddens, dropout)
@@ -207,7 +210,7 @@ class BERTEncoder(Module):
         self.segment_embedding = Embedding(2, num_hiddens)
         self.pos_embedding = init_weights(1, max_len, num_hiddens)
         self.blks = [TransformerEncoderBlock(
-            num_hiddens, ffn_num_hiddens, num_heads, dropout)
+            num_hiddens, ffn_num_hiddens, num_heads, dropout, True)
             for _ in range(num_blks)]
 
     def forward(self, tokens, segments, valid_lens):
