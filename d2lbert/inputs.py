@@ -86,7 +86,8 @@ def pretraining_batch(tokens: Given, segments: Given, valid_lens: Given,
     prediction_slots(pred_positions, shape=tokens.shape)
     _check_shape("mlm_weights", mlm_weights, pred_positions.shape,
                  "that of pred_positions")
-    _check_weights("mlm_weights", mlm_weights)
+    _check_numbers("mlm_weights", mlm_weights, 0,
+                   "1 for a slot that counts, else 0")
     labels("mlm_Y", mlm_Y, pred_positions.shape, vocab_size)
     labels("nsp_y", nsp_y, (tokens.shape[0],), 2)
 
@@ -135,11 +136,12 @@ def bert_inputs(input_ids: Given, attention_mask: Given | None,
 
 
 def named_inputs(*arrays: Given, names: tuple[str, ...], config: Any,
-                 num_labels: int | None) -> None:
+                 is_classifier: bool) -> None:
     """A batch of the original BERT, arrays and their names, with labels.
 
     Args:
-        num_labels: of a classifier; None where `labels` are words.
+        config: its `BertConfig`.
+        is_classifier: False where `labels` are words.
     """
     batch = dict(zip(names, arrays))
     if "input_ids" not in batch:
@@ -149,10 +151,11 @@ def named_inputs(*arrays: Given, names: tuple[str, ...], config: Any,
     bert_inputs(ids, batch.get("attention_mask"), batch.get("token_type_ids"),
                 config=config)
     y, is_next = batch.get("labels"), batch.get("next_sentence_label")
-    if num_labels is None:
+    if not is_classifier:
         pretraining_labels(y, is_next, shape=(*ids.shape, config.vocab_size))
     elif y is not None:
-        classifier_labels(y, shape=(ids.shape[0], num_labels))
+        classifier_labels(y, shape=(ids.shape[0], config.num_labels),
+                          problem=config.problem)
 
 
 def pretraining_labels(words: Given | None, is_next: Given | None, *,
@@ -164,9 +167,26 @@ def pretraining_labels(words: Given | None, is_next: Given | None, *,
         labels("next_sentence_label", is_next, shape[:1], 2, IGNORED)
 
 
-def classifier_labels(y: Given, *, shape: tuple[int, ...]) -> None:
-    """Labels of a `BertForSequenceClassification`, for logits (B, C)."""
-    labels("labels", y, shape[:1], shape[1], IGNORED)
+def classifier_labels(y: Given, *, shape: tuple[int, ...], problem: str
+                      ) -> None:
+    """Labels of a `BertForSequenceClassification`, for logits (B, C).
+
+    Args:
+        problem: what they say, see `BertConfig.problem`.
+    """
+    if y.shape == (shape[0], 1):  # a column, as tables give it
+        y = _flat(y)
+    if problem == "single_label_classification":
+        labels("labels", y, shape[:1], shape[1], IGNORED)
+        return
+    _check_shape("labels", y, shape[:1] if shape[1] == 1 else shape,
+                 f"this is a {problem}")
+    if problem == "regression":
+        _check_numbers("labels", y, -np.inf, "they are what the outputs are "
+                       "compared with")
+    else:
+        _check_numbers("labels", y, 0, "1 for each label that holds, else 0",
+                       1, bool_too=True)
 
 
 def _flat(given: Given) -> Given:
@@ -230,12 +250,15 @@ def _check_mask(name: str, given: Given) -> None:
                          "needs one token at least")
 
 
-def _check_weights(name: str, given: Given) -> None:
-    if given.dtype == "bool":
-        raise ValueError(f"the values of {name} are bool, not numbers: "
-                         "1 for a slot that counts, else 0")
+def _check_numbers(name: str, given: Given, low: float, advice: str,
+                   high: float = np.inf, bool_too: bool = False) -> None:
+    """Finite numbers from low to high, both included."""
     values = given.values
-    if values is not None and not np.all((values >= 0) & (values < np.inf)):
+    if given.dtype == "bool" and not bool_too:
+        raise ValueError(
+            f"the values of {name} are bool, not numbers: {advice}")
+    if values is not None and not np.all(
+            np.isfinite(values) & (values >= low) & (values <= high)):
         raise ValueError(
             f"the values of {name} go from {values.min()} to {values.max()}, "
-            "but can be 0 or more: 1 for a slot that counts, else 0")
+            f"but can be finite numbers from {low} to {high}: {advice}")

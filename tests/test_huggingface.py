@@ -5,6 +5,7 @@ import json
 import os
 import sys
 from collections import Counter
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
@@ -21,7 +22,6 @@ from d2lbert.original.huggingface import (
     SHAPES,
     WEIGHTS,
     fit_checkpoint,
-    num_labels,
     read_config,
     read_weights,
     save_checkpoint_folder,
@@ -105,7 +105,7 @@ def random_model(kind, **options):
     torch = pytest.importorskip("torch")
     transformers = pytest.importorskip("transformers")
     net = getattr(transformers, kind)(
-        transformers.BertConfig(**CONFIG.to_dict(), **options))
+        transformers.BertConfig(**{**CONFIG.to_dict(), **options}))
     generator = torch.Generator().manual_seed(5)
     with torch.no_grad():
         for parameter in net.parameters():
@@ -166,7 +166,7 @@ def test_shapes_are_those_of_transformers(kind, tmp_path):
     config, params, sizes = load_checkpoint_folder(tmp_path, kind)
     is_classifier = kind == "BertForSequenceClassification"
     assert sizes == ({"num_labels": 5} if is_classifier else {})
-    assert config == CONFIG
+    assert config == CONFIG.with_labels(5)
     assert_same(params, tensors_of(net))
 
 
@@ -194,20 +194,119 @@ def test_a_safetensors_file_says_that_its_layout_is_pytorchs(folder):
 
 # config.json
 
-def test_labels_are_counted(folder):
-    assert num_labels(folder) is None
-    edit_config(folder, num_labels=4)
-    assert num_labels(folder) == 4
-    edit_config(folder, id2label={"0": "bad", "1": "so so", "2": "good"})
-    assert num_labels(folder) == 3
+def test_labels_are_counted_and_named(folder):
+    config = read_config(folder)
+    assert config.num_labels == 2 and config.id2label[1] == "LABEL_1"
+    edit_config(folder, num_labels=3)
+    assert read_config(folder).id2label[2] == "LABEL_2"
+    edit_config(folder, id2label={"2": "good", "0": "bad", "1": 7})
+    config = read_config(folder)
+    assert config.id2label == {0: "bad", 1: 7, 2: "good"}
+    assert hash(config) == hash(CONFIG.with_labels(["bad", 7, "good"]))
+    assert config.with_labels(3) is config
+    assert config.with_labels(1).id2label == {0: "LABEL_0"}
+    assert CONFIG.with_labels(np.int64(2)).label_names == (
+        "LABEL_0", "LABEL_1")
 
 
-@pytest.mark.parametrize("values", [
-    {"num_labels": 0}, {"num_labels": "two"}, {"id2label": ["bad", "good"]}])
-def test_labels_that_cannot_be(folder, values):
+@pytest.mark.parametrize("values, said", [
+    ({"num_labels": 0}, "num_labels is 0, not from 1"),
+    ({"num_labels": "two"}, "the labels are 'two', not a number"),
+    ({"num_labels": True}, "the labels are True, not a number"),
+    ({"num_labels": 3, "id2label": {"0": "bad", "1": "good"}},
+     "num_labels is 3, but id2label has 2 names"),
+    ({"id2label": ["bad", "good"]}, r"id2label is \['bad', 'good'\], not an"),
+    ({"id2label": "bad" * 10**6}, "id2label is 'badbad.{1,99}, not an"),
+    ({"id2label": {"1": "bad", "2": "good"}},
+     "id2label numbers 1, 2, not 0 to 1"),
+    ({"id2label": {"a" * 10**6: "bad"}}, "id2label numbers a{1,100}, not"),
+    ({"id2label": {"0": ["bad"], "1": "good"}}, "the labels are .* names"),
+    ({"label2id": ["bad"]}, r"label2id is \['bad'\], not an object"),
+    ({"problem_type": "clustering"}, "problem_type is 'clustering', not one"),
+    ({"problem_type": [1]}, r"problem_type is \[1\], not one of regression"),
+    ({"problem_type": "single_label_classification", "num_labels": 1},
+     "with one label, so that there is nothing to choose"),
+    ({"classifier_dropout": "a"}, "classifier_dropout is 'a', not a number"),
+    ({"classifier_dropout": 1.5}, "classifier_dropout is 1.5, not a number"),
+    ({"hidden_dropout_prob": None}, "hidden_dropout_prob is None, not a")])
+def test_labels_that_cannot_be(folder, values, said):
     edit_config(folder, **values)
-    with pytest.raises(CheckpointError, match="config.json has the labels"):
-        num_labels(folder)
+    with pytest.raises(CheckpointError, match=f"config.json: .*{said}"):
+        read_config(folder)
+
+
+def test_a_config_has_no_fields_of_ours(folder):
+    """Keys with the names of our fields are somebody else's."""
+    edit_config(folder, rest="{", label_names=3)
+    assert read_config(folder) == CONFIG
+    assert read_config(folder).to_dict()["rest"] == "{"
+
+
+NAMES = {0: "entailment", 1: "neutral", 2: "contradiction"}
+
+
+@pytest.mark.parametrize("options", [
+    dict(id2label=NAMES, label2id={n: i for i, n in NAMES.items()}),
+    dict(id2label=NAMES, label2id={"yes": 0, "no": 2}),
+    dict(id2label={0: "same", 1: "same", 2: "same"}), dict(num_labels=1),
+    dict(num_labels=4, problem_type="multi_label_classification"),
+    dict(num_labels=2, problem_type="regression"), dict(num_labels=2)])
+def test_what_config_json_says_comes_back(options, tmp_path):
+    net = random_model(
+        "BertForSequenceClassification", classifier_dropout=0.25,
+        pad_token_id=3, initializer_range=0.5, finetuning_task="mnli",
+        dtype="bfloat16", **options)
+    net.save_pretrained(tmp_path / "theirs")
+    config, params, _ = load_checkpoint_folder(
+        tmp_path / "theirs", "BertForSequenceClassification")
+    save_checkpoint_folder(tmp_path / "ours", config, params,
+                           "BertForSequenceClassification")
+    again = type(net.config).from_pretrained(tmp_path / "ours").to_dict()
+    label2id = net.config.label2id or {
+        name: i for i, name in net.config.id2label.items()}
+    # The weights that are saved are float32, whatever they were
+    assert again == {**net.config.to_dict(), "label2id": label2id,
+                     "dtype": again["dtype"]}
+    assert again["dtype"] in (None, "float32")
+
+
+def test_a_config_of_ours_is_read_by_transformers(tmp_path):
+    transformers = pytest.importorskip("transformers")
+    config = replace(
+        CONFIG, classifier_dropout=0.4, label_names=["red", "round", "new"],
+        problem_type="multi_label_classification")
+    kind = "BertForSequenceClassification"
+    params = initial_params(config.classification_shapes())
+    save_checkpoint_folder(tmp_path, config, params, kind)
+    theirs = transformers.BertConfig.from_pretrained(tmp_path)
+    assert theirs.id2label == {0: "red", 1: "round", 2: "new"}
+    assert theirs.label2id == {"red": 0, "round": 1, "new": 2}
+    assert theirs.problem_type == "multi_label_classification"
+    assert theirs.classifier_dropout == 0.4 and theirs.pad_token_id == 0
+    assert load_checkpoint_folder(tmp_path, kind)[0] == config
+
+    # Another classifier was put in: the old names are not its own
+    params |= initial_params({"classifier.weight": (4, 8),
+                              "classifier.bias": (4,)})
+    save_checkpoint_folder(tmp_path, config, params, kind)
+    theirs = transformers.BertConfig.from_pretrained(tmp_path)
+    assert theirs.id2label[3] == "LABEL_3" and len(theirs.label2id) == 4
+
+
+@pytest.mark.parametrize("values, problem", [
+    ({}, "single_label_classification"),
+    ({"label_names": ("score",)}, "regression"),
+    ({"problem_type": "regression"}, "regression"),
+    ({"label_names": ("score",), "problem_type":
+      "multi_label_classification"}, "multi_label_classification")])
+def test_problems(values, problem):
+    assert BertConfig(**values).problem == problem
+
+
+@pytest.mark.parametrize("rate, wanted", [(None, 0.2), (0.0, 0.0), (0.5, 0.5)])
+def test_dropout_before_the_classifier(rate, wanted):
+    config = BertConfig(hidden_dropout_prob=0.2, classifier_dropout=rate)
+    assert config.classifier_dropout_prob == wanted
 
 
 @pytest.mark.parametrize("text, problem", [
@@ -378,8 +477,53 @@ def test_a_classifier_may_start_anew(folder, params):
     save_checkpoint_folder(folder, CONFIG, fitted, kind)
     assert load_checkpoint_folder(folder, kind)[2] == {"num_labels": 3}
     with pytest.raises(CheckpointError, match=(
-            r"classifier.weight has shape \(3, 8\), the model's is \(2, 8\)")):
+            "classifier has 3 outputs, not num_labels=2: pass "
+            "new='classifier'")):
         load_checkpoint_folder(folder, kind, num_labels=2)
+
+
+@pytest.mark.parametrize("labels, names, problem", [
+    ({}, ("a", "b", "c"), "multi_label_classification"),
+    ({"num_labels": 3}, ("a", "b", "c"), "multi_label_classification"),
+    ({"num_labels": 1}, ("LABEL_0",), "regression"),
+    ({"label_names": ["no", "yes"]}, ("no", "yes"),
+     "single_label_classification"),
+    ({"num_labels": 2, "problem_type": "regression"},
+     ("LABEL_0", "LABEL_1"), "regression")])
+def test_a_classifier_of_another_task_starts_anew(
+        folder, params, labels, names, problem):
+    kind = "BertForSequenceClassification"
+    config = replace(CONFIG, label_names=("a", "b", "c"),
+                     problem_type="multi_label_classification")
+    old = {"classifier.weight": np.ones((3, 8), np.float32),
+           "classifier.bias": np.ones(3, np.float32)}
+    save_checkpoint_folder(folder, config, params | old, kind)
+    kept, fitted, _ = load_checkpoint_folder(folder, kind)
+    assert kept == config
+    assert_same({n: fitted[n] for n in old}, old)
+
+    found, fitted, sizes = load_checkpoint_folder(
+        folder, kind, new="classifier", **labels)
+    assert sizes == {"num_labels": len(names)}
+    assert (found.label_names, found.problem) == (names, problem)
+    assert fitted["classifier.weight"].shape == (len(names), 8)
+    assert fitted["classifier.weight"].std() < 0.05
+    assert not fitted["classifier.bias"].any()
+    assert_same({WORDS: fitted[WORDS]}, {WORDS: params[WORDS]})
+
+
+@pytest.mark.parametrize("labels, said", [
+    ({"num_labels": 0}, "num_labels is 0"),
+    ({"num_labels": 3, "label_names": ["a", "b"]},
+     "label_names has 2 names, and num_labels is 3"),
+    ({"label_names": "ab"}, "the labels are 'ab'"),
+    ({"problem_type": "x"}, "problem_type is 'x'")])
+def test_labels_that_cannot_be_asked_for(folder, labels, said):
+    with pytest.raises(ValueError, match=said):
+        load_checkpoint_folder(
+            folder, "BertForSequenceClassification", **labels)
+    with pytest.raises(TypeError, match="BertModel has no"):
+        load_checkpoint_folder(folder, "BertModel", **labels)
 
 
 # Writing

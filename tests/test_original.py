@@ -12,6 +12,7 @@ from harness import each_backend, installed, to_numpy
 
 from d2lbert.backends import load_backend
 from d2lbert.checkpoints.params import initial_params
+from d2lbert.checks import CheckpointError
 from d2lbert.original.config import BertConfig, num_parameters
 from d2lbert.original.outputs import to_bert_batch
 from d2lbert.run.models import load_original, make_original
@@ -77,7 +78,9 @@ def theirs(architecture, sizes, folder, seed=0, **kinds):
 
 def their_tensors(batch):
     import torch
-    return {name: torch.from_numpy(x).long() for name, x in batch.items()}
+    tensors = {name: torch.from_numpy(x) for name, x in batch.items()}
+    return {name: x if x.is_floating_point() else x.long()
+            for name, x in tensors.items()}
 
 
 def loss_and_grads(net, batch):
@@ -117,17 +120,19 @@ def compiled():
         argnums=1), static_argnums=0)
 
 
-def encode(net, batch):
-    """`BertOutputs` with the weights of attention, as NumPy arrays."""
-    if net.d2l.__name__.endswith("torch"):
-        return net.d2l.infer(net.net, inputs(batch), output_attentions=True)
-    return net.infer(inputs(batch))
+ALL = dict(output_hidden_states=True, output_attentions=True)
 
 
 def assert_close(ours, theirs, tolerance=TOLERANCE):
     theirs = to_numpy(theirs)
     scale = max(1.0, np.abs(theirs).max())
     np.testing.assert_allclose(ours, theirs, rtol=0, atol=tolerance * scale)
+
+
+def assert_layers_close(ours, theirs):
+    for name in ("hidden_states", "attentions"):
+        for a, b in zip(getattr(ours, name), theirs[name], strict=True):
+            assert_close(a, b)
 
 
 # Against transformers
@@ -138,13 +143,10 @@ def test_layer_by_layer(backend, sizes, tmp_path):
     model = theirs("BertModel", sizes, tmp_path)
     net = load_original(backend, "BertModel", tmp_path)
     batch = make_batch(net.net.config)
-    expected = model(**their_tensors(inputs(batch)),
-                     output_hidden_states=True, output_attentions=True)
-    got = encode(net, batch)
+    expected = model(**their_tensors(inputs(batch)), **ALL)
+    got = net.infer(inputs(batch), **ALL)
     assert len(got.hidden_states) == sizes["num_hidden_layers"] + 1
-    for name in ("hidden_states", "attentions"):
-        for a, b in zip(getattr(got, name), expected[name], strict=True):
-            assert_close(a, b)
+    assert_layers_close(got, expected)
     assert_close(got.last_hidden_state, expected.last_hidden_state)
     assert_close(got.pooler_output, expected.pooler_output)
 
@@ -169,16 +171,57 @@ def test_both_heads_loss_and_gradients(backend, sizes, tmp_path):
         assert_close(grads[name], wanted[name])
 
 
+@pytest.mark.parametrize("architecture", [
+    "BertForPreTraining", "BertForSequenceClassification"])
 @each_backend()
-def test_classifier_loss_and_gradients(backend, tmp_path):
-    model = theirs("BertForSequenceClassification", SIZES[0], tmp_path,
-                   num_labels=3)
-    net = load_original(backend, "BertForSequenceClassification", tmp_path)
+def test_heads_give_the_layers_that_are_asked_for(
+        backend, architecture, tmp_path):
+    model = theirs(architecture, SIZES[2], tmp_path)
+    net = load_original(backend, architecture, tmp_path)
     batch = inputs(make_batch(net.net.config))
-    batch["labels"] = np.array([0, 2, 1, 1, 0], np.int32)
+    assert_layers_close(net.infer(batch, **ALL),
+                        model(**their_tensors(batch), **ALL))
+
+
+@each_backend()
+def test_layers_are_given_to_those_who_ask(backend):
+    net = make_original(backend, "BertForSequenceClassification",
+                        without_dropout())
+    batch = inputs(make_batch(net.net.config))
+    for asked in ({}, {"output_attentions": True},
+                  {"output_hidden_states": True}):
+        got = net.infer(batch, **asked)
+        for name in ("hidden_states", "attentions"):
+            assert (getattr(got, name) is not None) == (
+                f"output_{name}" in asked)
+
+
+SCORES = np.array([0.7, -1.2, 4.0, 0.0, 2.5], np.float32)
+YES_NO = np.array([[1, 0, 1], [0, 0, 0], [1, 1, 1], [0, 1, 0], [0, 0, 1]])
+
+
+@pytest.mark.parametrize("labels, options", [
+    (np.array([0, 2, 1, 1, 0], np.int32), dict(num_labels=3)),
+    (SCORES, dict(num_labels=1)),
+    (SCORES[:, None] * YES_NO.astype(np.float32),
+     dict(num_labels=3, problem_type="regression")),
+    (YES_NO.astype(np.float32),
+     dict(num_labels=3, problem_type="multi_label_classification")),
+    (YES_NO[:, :1].astype(np.float32),
+     dict(num_labels=1, problem_type="multi_label_classification"))],
+    ids=["classes", "score", "scores", "multi-label", "yes-no"])
+@each_backend()
+def test_classifier_loss_and_gradients(backend, labels, options, tmp_path):
+    model = theirs("BertForSequenceClassification", SIZES[1], tmp_path,
+                   **options)
+    net = load_original(backend, "BertForSequenceClassification", tmp_path)
+    batch = inputs(make_batch(net.net.config)) | {"labels": labels}
     expected = model(**their_tensors(batch))
     expected.loss.backward()
     assert_close(net.infer(batch).logits, expected.logits)
+    column = labels.reshape(5, -1)  # (5, 1) says the same as (5,)
+    assert net.infer(batch | {"labels": column}).loss == close(
+        expected.loss.item(), rel=TOLERANCE)
     loss, grads = loss_and_grads(net, batch)
     assert loss == close(expected.loss.item(), rel=TOLERANCE)
     for name, p in model.named_parameters():
@@ -312,10 +355,10 @@ def test_the_fast_attention_of_pytorch_is_the_clear_one():
     config = without_dropout()
     net = make_original("torch", "BertModel", config)
     batch = make_batch(config)
-    clear, fast = encode(net, batch), net.infer(inputs(batch))
+    clear = net.infer(inputs(batch), **ALL)
+    fast = net.infer(inputs(batch), output_hidden_states=True)
     for a, b in zip(clear.hidden_states, fast.hidden_states):
         np.testing.assert_allclose(a, b, atol=1e-6)
-    assert fast.attentions == [None] * config.num_hidden_layers
     np.testing.assert_allclose(clear.attentions[0].sum(-1), 1, atol=1e-6)
 
 
@@ -406,6 +449,65 @@ def test_dropout_is_on_in_training_alone(backend):
     expected = float(net.infer(batch).loss)
     assert abs(net.fit([batch], 1, 1e-3).loss[0] - expected) > 1e-4
     assert plain.fit([batch], 1, 1e-3).loss[0] == close(expected, rel=1e-5)
+
+
+@each_backend()
+def test_the_classifier_has_a_dropout_of_its_own(backend):
+    """Where all other activations stay, it alone changes the loss."""
+    config = without_dropout(classifier_dropout=0.5)
+    net = make_original(backend, "BertForSequenceClassification", config)
+    batch = inputs(make_batch(config))
+    batch["labels"] = np.array([0, 1, 1, 0, 1], np.int32)
+    losses = net.fit([batch], 4, 0.0).loss
+    assert max(losses) - min(losses) > 1e-4
+
+
+@each_backend()
+def test_several_labels_at_once_are_learned(backend):
+    """Which of two words are there, yes or no."""
+    config = without_dropout(problem_type="multi_label_classification",
+                             label_names=["A", "B"])
+    batch = inputs(make_batch(config, B=16))
+    truth = np.stack([np.arange(16) % 2, np.arange(16) // 2 % 2], 1)
+    batch["input_ids"][:, 1:3] = 20 + 2 * truth
+    batch["labels"] = truth.astype(np.float32)
+    net = make_original(backend, "BertForSequenceClassification", config)
+    net.fit([batch], 40, 3e-3)
+    guess, labels = net.predict_classes([batch, batch])
+    assert guess.shape == labels.shape == (32, 2)
+    assert (guess == labels).all()
+
+
+@each_backend()
+def test_a_regression_has_no_classes(backend):
+    config = without_dropout(label_names=["score"])
+    net = make_original(backend, "BertForSequenceClassification", config)
+    batch = inputs(make_batch(config)) | {"labels": SCORES}
+    with pytest.raises(ValueError, match="a regression .* the logits"):
+        net.predict_classes([batch])
+
+
+@pytest.mark.parametrize("labels", [{"num_labels": 3}, {}])
+@each_backend()
+def test_a_net_knows_the_names_of_its_labels(backend, labels, tmp_path):
+    config, kind = without_dropout(), "BertForSequenceClassification"
+    net = make_original(backend, kind, config, **labels)
+    assert net.net.config.num_labels == labels.get("num_labels", 2)
+    assert net.net.config.id2label[1] == "LABEL_1"
+    names = ["entailment", "neutral", "contradiction"]
+    net = make_original(backend, kind, config.with_labels(names), **labels)
+    net.save_pretrained(tmp_path)
+    cls = getattr(net.d2l, kind)
+    again = cls.from_pretrained(tmp_path)
+    again = again[0] if isinstance(again, tuple) else again
+    logits = net.infer(inputs(make_batch(config))).logits
+    assert logits.shape == (5, 3)
+    assert again.config.id2label[int(logits[0].argmax())] in names
+    other = cls.from_pretrained(tmp_path, new="classifier", num_labels=1)
+    other = other[0] if isinstance(other, tuple) else other
+    assert other.config.problem == "regression"
+    with pytest.raises(CheckpointError, match="3 outputs, not num_labels=2"):
+        cls.from_pretrained(tmp_path, num_labels=2)
 
 
 @each_backend()

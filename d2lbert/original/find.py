@@ -1,11 +1,13 @@
 """Checkpoints by name: a folder, or a model on Hugging Face's hub."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from d2lbert.checkpoints.params import Params
-from d2lbert.checks import check_layers
+from d2lbert.checks import CheckpointError, check_layers
 from d2lbert.data.hub import DownloadError
 from d2lbert.original.config import BertConfig
 from d2lbert.original.huggingface import (
@@ -13,7 +15,6 @@ from d2lbert.original.huggingface import (
     SHAPES,
     WEIGHTS,
     fit_checkpoint,
-    num_labels,
     prefixes,
     read_config,
     read_index,
@@ -26,34 +27,77 @@ _HUB_NAME = re.compile(r"(\w[\w.-]*/)?\w[\w.-]*", re.ASCII)
 
 
 def load_checkpoint_folder(source: str | Path, architecture: str,
-                           new: str | Iterable[str] = (), **sizes: int
+                           new: str | Iterable[str] = (), **labels: Any
                            ) -> tuple[BertConfig, Params, dict[str, int]]:
     """What a backend needs to build a model from a checkpoint.
 
     Args:
         source: see `find_checkpoint`.
         architecture: a class's name, one of SHAPES.
-        new: see `fit_checkpoint`; a classifier may always start anew.
-        sizes: num_labels of a classifier, where it shall not be what
-            config.json says, or 2.
+        new: see `fit_checkpoint`. A classifier that is missing always starts
+            anew; new="classifier" also replaces the one that is there.
+        labels: num_labels, label_names and problem_type of a classifier,
+            where they shall not be what config.json says.
 
     Returns:
-        `BertConfig`, {name: float32 array}, and sizes with the num_labels
-        of a classifier.
+        `BertConfig`, {name: float32 array}, and {'num_labels': number} of a
+        classifier.
 
     Raises:
         CheckpointError: for another architecture, or weights that do not
             fit; and what `find_checkpoint` raises.
+        ValueError: for labels that cannot be.
+        TypeError: for labels of a model that is no classifier.
     """
     folder = find_checkpoint(source)
     config, new = read_config(folder), prefixes(new)
-    if architecture == "BertForSequenceClassification":
-        sizes = {"num_labels": num_labels(folder) or 2, **sizes}
-        new += ("classifier.",)
-    weights = read_weights(folder)
+    weights, sizes = read_weights(folder), {}
     check_layers(config.num_hidden_layers, len(weights))
+    if architecture == "BertForSequenceClassification":
+        config = _with_task(config, **labels)
+        weights = _without_old_classifier(weights, new, config.num_labels)
+        sizes, new = {"num_labels": config.num_labels}, (*new, "classifier.")
+    elif labels:
+        raise TypeError(f"{architecture} has no {', '.join(labels)}: only a "
+                        "BertForSequenceClassification has")
     shapes = SHAPES[architecture](config, **sizes)
     return config, fit_checkpoint(weights, shapes, new), sizes
+
+
+def _with_task(config: BertConfig, num_labels: int | None = None,
+               label_names: Sequence[str] | None = None,
+               problem_type: str | None = None) -> BertConfig:
+    """A configuration with the labels that were asked for.
+
+    Where their number changes, the task is another one, and names and
+    problem_type of the old one go.
+    """
+    number = len(label_names) if num_labels is None and label_names else (
+        num_labels)
+    if number not in (None, config.num_labels):
+        config = replace(config, problem_type=None)
+    config = replace(config.with_labels(number),
+                     problem_type=problem_type or config.problem_type)
+    if label_names is None:
+        return config
+    if len(label_names) != config.num_labels:
+        raise ValueError(f"label_names has {len(label_names)} names, and "
+                         f"num_labels is {config.num_labels}")
+    return config.with_labels(label_names)
+
+
+def _without_old_classifier(weights: Params, new: tuple[str, ...],
+                            num_labels: int) -> Params:
+    """The weights without those of a classifier that starts anew."""
+    weights = {name: array for name, array in weights.items()
+               if not (name.startswith("classifier.")
+                       and name.startswith(new))}
+    bias = weights.get("classifier.bias")
+    if bias is not None and bias.size != num_labels:
+        raise CheckpointError(
+            f"the checkpoint's classifier has {bias.size} outputs, not "
+            f"num_labels={num_labels}: pass new='classifier' to start it anew")
+    return weights
 
 
 def find_checkpoint(source: str | Path) -> Path:

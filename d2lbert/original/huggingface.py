@@ -69,23 +69,6 @@ def read_config(folder: str | Path) -> BertConfig:
         raise CheckpointError(f"{path}: {error}") from error
 
 
-def num_labels(folder: str | Path) -> int | None:
-    """How many labels config.json gives a classifier, or None.
-
-    Raises:
-        FileNotFoundError, CheckpointError: as `read_config`.
-    """
-    path = Path(folder, CONFIG)
-    values = read_json(path, dict)
-    labels, count = values.get("id2label"), values.get("num_labels")
-    if labels:
-        count = len(labels) if isinstance(labels, dict) else labels
-    if count is not None and (type(count) is not int or count < 1):
-        raise CheckpointError(f"{path} has the labels {count!r:.100}, not a "
-                              "number from 1 or an object id2label")
-    return count
-
-
 def read_weights(folder: str | Path) -> Params:
     """All tensors of a checkpoint, under today's names.
 
@@ -223,24 +206,20 @@ def prefixes(new: str | Iterable[str]) -> tuple[str, ...]:
 
 
 def save_checkpoint_folder(folder: str | Path, config: BertConfig,
-                           params: Params, architecture: str,
-                           num_labels: int | None = None) -> None:
+                           params: Params, architecture: str) -> None:
     """Write config.json and model.safetensors as `transformers` reads them.
 
     Args:
         folder: made where there is none.
-        config: a `BertConfig`; params: {name: array}, see `SHAPES`.
+        config: a `BertConfig`. A classifier with another number of outputs
+            has lost its names of the labels.
+        params: {name: array}, see `SHAPES`.
         architecture: the name of the class in `transformers`.
-        num_labels: of a classifier; None for that of its weights.
     """
     folder = Path(folder)
-    if num_labels is None and "classifier.bias" in params:
-        num_labels = len(params["classifier.bias"])
-    labels = {str(i): f"LABEL_{i}" for i in range(num_labels or 0)}
+    if "classifier.bias" in params:
+        config = config.with_labels(len(params["classifier.bias"]))
     values = {**config.to_dict(), "architectures": [architecture]}
-    if labels:
-        values |= {"id2label": labels,
-                   "label2id": {label: int(i) for i, label in labels.items()}}
     # The weights come first: config.json makes the folder a checkpoint.
     save_params(folder / WEIGHTS[0], params, metadata={"format": "pt"})
     write_whole(folder / CONFIG, json.dumps(values, indent=2) + "\n")

@@ -13,14 +13,14 @@ class BertOutputs(NamedTuple):
         last_hidden_state: (B, L, H) a vector for each token.
         pooler_output: (B, H) one for each text or pair of texts.
         hidden_states: list of (B, L, H): the embeddings, then the output of
-            each layer.
-        attentions: list of (B, A, L, L), the weights of each layer; each
-            None where they were not asked for.
+            each layer; None without `output_hidden_states=True`.
+        attentions: list of (B, A, L, L), the weights of each layer; None
+            without `output_attentions=True`.
     """
     last_hidden_state: Any
     pooler_output: Any
-    hidden_states: list
-    attentions: list
+    hidden_states: list | None = None
+    attentions: list | None = None
 
 
 class PreTrainingOutputs(NamedTuple):
@@ -30,10 +30,13 @@ class PreTrainingOutputs(NamedTuple):
         loss: a scalar, the sum of the losses of both tasks, or None.
         prediction_logits: (B, L, V) scores of all words at each position.
         seq_relationship_logits: (B, 2) scores of next and of not next.
+        hidden_states, attentions: as in `BertOutputs`.
     """
     loss: Any
     prediction_logits: Any
     seq_relationship_logits: Any
+    hidden_states: list | None = None
+    attentions: list | None = None
 
 
 class ClassifierOutputs(NamedTuple):
@@ -42,9 +45,12 @@ class ClassifierOutputs(NamedTuple):
     Attributes:
         loss: a scalar, or None.
         logits: (B, C).
+        hidden_states, attentions: as in `BertOutputs`.
     """
     loss: Any
     logits: Any
+    hidden_states: list | None = None
+    attentions: list | None = None
 
 
 def to_bert_batch(batch: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
@@ -67,3 +73,24 @@ def to_bert_batch(batch: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
             "attention_mask": (columns < valid_lens[:, None]).astype(np.int32),
             "token_type_ids": segments, "labels": labels,
             "next_sentence_label": 1 - is_next}
+
+
+def predicted_classes(problem: str, logits: np.ndarray) -> np.ndarray:
+    """What a classifier says.
+
+    Args:
+        problem: `BertConfig.problem`.
+        logits: (B, C).
+
+    Returns:
+        Integers: classes (B,), or 0 and 1 for each of several labels (B, C).
+
+    Raises:
+        ValueError: for a regression, which has no classes.
+    """
+    if problem == "regression":
+        raise ValueError("this net is a regression and predicts no classes: "
+                         "its numbers are the logits that infer gives")
+    if problem == "multi_label_classification":
+        return (logits > 0).astype(int)  # more probable than not
+    return logits.argmax(1)

@@ -110,9 +110,9 @@ class Model:
         return self._learn(
             self.d2l.fit, self.net, batches, num_steps, lr, **recipe)
 
-    def infer(self, batch: dict[str, Any]) -> Any:
+    def infer(self, batch: dict[str, Any], **options: bool) -> Any:
         """The outputs for a dict of arrays or tensors, as NumPy arrays."""
-        return self.d2l.infer(*self.parts, batch)
+        return self.d2l.infer(*self.parts, batch, **options)
 
     def predict_classes(self, batches: Iterable[Any]
                         ) -> tuple[np.ndarray, np.ndarray]:
@@ -173,12 +173,13 @@ def make_original(backend: str, architecture: str, config: BertConfig,
 
 
 def load_original(backend: str, architecture: str, source: str | Path,
-                  **sizes: Any) -> Model:
+                  **options: Any) -> Model:
     """`make_original` with the weights of a checkpoint of Hugging Face.
 
     Args:
         source: a folder or a name; see `find_checkpoint`.
+        options: of `load_checkpoint_folder`.
     """
     config, params, sizes = load_checkpoint_folder(
-        source, architecture, **sizes)
+        source, architecture, **options)
     return make_original(backend, architecture, config, params, **sizes)

@@ -12,6 +12,7 @@ from d2lbert.data.mini.sentiment import SIZES
 from d2lbert.data.sentiment import is_labelled, read_sst2, sentiment_folder
 from d2lbert.original.config import BertConfig
 from d2lbert.original.find import find_checkpoint, load_checkpoint_folder
+from d2lbert.original.huggingface import read_config
 from d2lbert.original.tokenizer import BertTokenizer
 from d2lbert.run.models import Model, load_original, make_original
 from d2lbert.run.report import number, thinned
@@ -22,8 +23,9 @@ CORPUS, MODEL = "mini-sentiment", "random weights"
 _CLASSIFIER = "BertForSequenceClassification"
 COLUMNS = ("backend", "start", "loss", "train acc", "dev acc", "test acc",
             "examples/s", "seconds", "notebook")
-_SIZES = dict(hidden_size=128, num_hidden_layers=2, num_attention_heads=2,
-              intermediate_size=256, max_position_embeddings=128)
+_SIZES: dict[str, Any] = dict(
+    hidden_size=128, num_hidden_layers=2, num_attention_heads=2,
+    intermediate_size=256, max_position_embeddings=128)
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,15 @@ def check(args: Namespace) -> None:
     if args.model != MODEL:
         checkpoint = find_checkpoint(args.model)
         BertTokenizer.from_pretrained(checkpoint)
-        load_checkpoint_folder(checkpoint, _CLASSIFIER, num_labels=2)
+        load_checkpoint_folder(checkpoint, _CLASSIFIER, **_task(checkpoint))
+
+
+def _task(checkpoint: Path) -> dict[str, Any]:
+    """What to ask of a checkpoint, whose classifier may be of another task.
+    """
+    fits = read_config(checkpoint).num_labels == 2
+    return {"num_labels": 2, "new": () if fits else "classifier",
+            "problem_type": "single_label_classification"}
 
 
 def _recipe_of(args: Namespace) -> FineTuning:
@@ -72,7 +82,7 @@ def _start(backend: str, args: Namespace) -> tuple[BertTokenizer, Model]:
     if args.model != MODEL:
         folder = find_checkpoint(args.model)
         return (BertTokenizer.from_pretrained(folder),
-                load_original(backend, _CLASSIFIER, folder, num_labels=2))
+                load_original(backend, _CLASSIFIER, folder, **_task(folder)))
     sentences, _ = read_sst2(sentiment_folder(args.corpus) / "train.tsv")
     # mini-wiki has more to say about the words of its world
     wiki = load_corpus("mini-wiki").train if args.corpus == CORPUS else []

@@ -4,8 +4,11 @@ The letters for sizes are those of `model.py`.
 """
 
 import jax.numpy as jnp
+import optax
 from flax import linen as nn
 
+from d2lbert.inputs import classifier_labels, pretraining_labels
+from d2lbert.jax.inputs import check
 from d2lbert.jax.model import Dense, Dropout, LayerNorm
 from d2lbert.jax.original.model import BertModel, BertPreTrainedModel, gelu
 from d2lbert.original.config import BertConfig
@@ -66,11 +69,13 @@ class BertForPreTraining(BertPreTrainedModel):
         self.cls = BertPreTrainingHeads(self.config)
 
     def __call__(self, input_ids, attention_mask=None, token_type_ids=None,
-                 labels=None, next_sentence_label=None, training=False):
+                 labels=None, next_sentence_label=None, training=False,
+                 output_attentions=False, output_hidden_states=False):
         """Predict masked words and whether the second sentence is next.
 
         Args:
-            input_ids, attention_mask, token_type_ids: as in `BertModel`.
+            input_ids, attention_mask, token_type_ids, output_attentions,
+                output_hidden_states: as in `BertModel`.
             labels: (B, L) the words that were there; -100 is not counted.
             next_sentence_label: (B,) 0 if it is the next one, 1 if not.
 
@@ -79,44 +84,57 @@ class BertForPreTraining(BertPreTrainedModel):
             are given for, None without labels.
         """
         encoded = self.bert(
-            input_ids, attention_mask, token_type_ids, training)
+            input_ids, attention_mask, token_type_ids, training,
+            output_attentions, output_hidden_states)
         words, is_next = self.cls(
             encoded.last_hidden_state, encoded.pooler_output,
             self.bert.embeddings.word_embeddings.embedding)
+        check(pretraining_labels, labels, next_sentence_label,
+              shape=words.shape)
         losses = [mean_cross_entropy(logits, y) for logits, y in (
             (words, labels), (is_next, next_sentence_label)) if y is not None]
         return PreTrainingOutputs(
-            sum(losses) if losses else None, words, is_next)
+            sum(losses) if losses else None, words, is_next,
+            encoded.hidden_states, encoded.attentions)
 
 
 class BertForSequenceClassification(BertPreTrainedModel):
     """BERT with one new layer, on the pooled vector."""
     config: BertConfig
-    num_labels: int = 2
+    num_labels: int | None = None
+
+    def __post_init__(self):
+        self.config = self.config.with_labels(self.num_labels)
+        super().__post_init__()
 
     def setup(self):
         self.bert = BertModel(self.config)
-        self.dropout = Dropout(self.config.hidden_dropout_prob)
-        self.classifier = Dense(self.num_labels)
+        self.dropout = Dropout(self.config.classifier_dropout_prob)
+        self.classifier = Dense(self.config.num_labels)
 
     def __call__(self, input_ids, attention_mask=None, token_type_ids=None,
-                 labels=None, training=False):
+                 labels=None, training=False,
+                 output_attentions=False, output_hidden_states=False):
         """Classify texts or pairs of texts.
 
         Args:
-            input_ids, attention_mask, token_type_ids: as in `BertModel`.
-            labels: (B,) classes; -100 is not counted.
+            input_ids, attention_mask, token_type_ids, output_attentions,
+                output_hidden_states: as in `BertModel`.
+            labels: what `classifier_loss` takes for `config.problem`.
 
         Returns:
             `ClassifierOutputs`, logits (B, C); the loss is None without
             labels.
         """
         encoded = self.bert(
-            input_ids, attention_mask, token_type_ids, training)
+            input_ids, attention_mask, token_type_ids, training,
+            output_attentions, output_hidden_states)
         logits = self.classifier(
             self.dropout(encoded.pooler_output, training))
-        loss = None if labels is None else mean_cross_entropy(logits, labels)
-        return ClassifierOutputs(loss, logits)
+        loss = None if labels is None else classifier_loss(
+            self.config.problem, logits, labels)
+        return ClassifierOutputs(
+            loss, logits, encoded.hidden_states, encoded.attentions)
 
 
 def mean_cross_entropy(logits, labels):
@@ -128,3 +146,28 @@ def mean_cross_entropy(logits, labels):
     right = jnp.where(counted, labels, 0)[..., None]
     losses = -jnp.take_along_axis(nn.log_softmax(logits), right, -1)[..., 0]
     return (losses * counted).sum() / jnp.maximum(counted.sum(), 1)
+
+
+def classifier_loss(problem, logits, labels):
+    """The loss of a classifier: a mean over the batch.
+
+    Args:
+        problem: what the labels say, see `BertConfig.problem`.
+        logits: (B, C).
+        labels: classes (B,) or (B, 1), -100 is not counted; for 'regression'
+            numbers (B, C), or (B,) where C is 1; for
+            'multi_label_classification' (B, C), 1 for each label that holds
+            and 0 for the others.
+
+    Returns:
+        A scalar: the cross-entropy; for 'regression' the squared error; for
+        'multi_label_classification' the cross-entropy of yes and no, each
+        label for itself.
+    """
+    check(classifier_labels, labels, shape=logits.shape, problem=problem)
+    if problem == "single_label_classification":
+        return mean_cross_entropy(logits, labels.reshape(-1))
+    labels = labels.reshape(logits.shape)
+    if problem == "regression":
+        return optax.squared_error(logits, labels).mean()
+    return optax.sigmoid_binary_cross_entropy(logits, labels).mean()

@@ -170,14 +170,16 @@ class BertPreTrainedModel(nn.Module):
     """What every BERT here can do: come from a checkpoint and become one."""
 
     @classmethod
-    def from_pretrained(cls, source, new=(), **sizes):
+    def from_pretrained(cls, source, new=(), **labels):
         """Load a checkpoint of Hugging Face.
 
         Args:
             source: a folder with config.json and the weights, or a name.
             new: beginnings of the names of weights that may be missing and
-                then start anew; a classifier always may.
-            sizes: `num_labels` of a classifier.
+                then start anew; a classifier always may, and with
+                'classifier' it does.
+            labels: `num_labels`, `label_names`, `problem_type` of a
+                classifier, where config.json says something else.
 
         Returns:
             The net, and its weights {'params': …}.
@@ -187,7 +189,7 @@ class BertPreTrainedModel(nn.Module):
                 fit; see `load_checkpoint_folder`.
         """
         config, params, sizes = load_checkpoint_folder(
-            source, cls.__name__, new, **sizes)
+            source, cls.__name__, new, **labels)
         net = cls(config, **sizes)
         return net, import_params(net, params)
 
@@ -207,16 +209,19 @@ class BertModel(BertPreTrainedModel):
         self.pooler = BertPooler(self.config)
 
     def __call__(self, input_ids, attention_mask=None, token_type_ids=None,
-                 training=False):
+                 training=False, output_attentions=False,
+                 output_hidden_states=False):
         """Encode a batch.
 
         Args:
             input_ids: (B, L) integers.
             attention_mask: (B, L), 1 for a token, 0 for padding; or None.
             token_type_ids: (B, L) segments; None for a single one.
+            output_attentions: whether attention's weights are wanted.
+            output_hidden_states: whether those of all layers are wanted.
 
         Returns:
-            `BertOutputs`, always with the weights of attention.
+            `BertOutputs`.
 
         Raises:
             ValueError: for what `d2lbert.inputs.bert_inputs` refuses,
@@ -232,4 +237,6 @@ class BertModel(BertPreTrainedModel):
             self.embeddings(input_ids, token_type_ids, training),
             attention_mask, training)
         X = hidden_states[-1]
-        return BertOutputs(X, self.pooler(X), hidden_states, attentions)
+        return BertOutputs(X, self.pooler(X),
+                           hidden_states if output_hidden_states else None,
+                           attentions if output_attentions else None)

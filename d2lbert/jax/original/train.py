@@ -16,7 +16,9 @@ from d2lbert.data.batches import take
 from d2lbert.inputs import named_inputs
 from d2lbert.jax.inputs import check
 from d2lbert.jax.model import init_params
+from d2lbert.jax.original.heads import BertForSequenceClassification
 from d2lbert.jax.train import copy_weights, try_gpu
+from d2lbert.original.outputs import predicted_classes
 from d2lbert.training.logs import LossLog, gather
 from d2lbert.training.schedules import rates
 
@@ -104,31 +106,43 @@ def clip_gradients(grads):
 def check_batch(net, batch):
     """Raise ValueError for what `d2lbert.inputs.named_inputs` refuses."""
     check(named_inputs, *batch.values(), names=tuple(batch),
-          config=net.config, num_labels=getattr(net, "num_labels", None))
+          config=net.config,
+          is_classifier=isinstance(net, BertForSequenceClassification))
 
 
-def infer(net, params, batch):
+def infer(net, params, batch, **options):
     """What net computes for a batch, in evaluation mode.
 
     Args:
         batch: a dict of NumPy arrays, such as a tokenizer gives, or of
             tensors.
+        options: `output_attentions=True`, `output_hidden_states=True`.
 
     Returns:
         The net's outputs, as NumPy arrays.
     """
     check_batch(net, batch)
-    return jax.tree.map(np.array, forward(net, params, batch))
+    return jax.tree.map(np.array, forward(net, params, batch, **options))
 
 
-@partial(jax.jit, static_argnums=0)
-def forward(net, params, batch):
+@partial(jax.jit, static_argnums=0, static_argnames=(
+    "output_attentions", "output_hidden_states"))
+def forward(net, params, batch, **options):
     """The outputs, compiled once for each batch shape."""
-    return net.apply(params, **batch)
+    return net.apply(params, **batch, **options)
 
 
 def predict_classes(net, params, batches):
-    """Predicted and true classes, two (N,) arrays, in evaluation mode."""
+    """Predicted and true classes, in evaluation mode.
+
+    Returns:
+        Two (N,) arrays; (N, C), 0 and 1, where several labels may hold.
+
+    Raises:
+        ValueError: for a regression, which has no classes.
+    """
+    problem = net.config.problem
     return gather(
-        (infer(net, params, batch).logits.argmax(1), batch["labels"])
+        (predicted_classes(problem, infer(net, params, batch).logits),
+         batch["labels"])
         for batch in batches)

@@ -197,22 +197,24 @@ class BertPreTrainedModel(nn.Block):
         return super().__call__(*inputs.args)
 
     @classmethod
-    def from_pretrained(cls, source, new=(), ctx=None, **sizes):
+    def from_pretrained(cls, source, new=(), ctx=None, **labels):
         """Load a checkpoint of Hugging Face.
 
         Args:
             source: a folder with config.json and the weights, or a name.
             new: beginnings of the names of weights that may be missing and
-                then start anew; a classifier always may.
+                then start anew; a classifier always may, and with
+                'classifier' it does.
             ctx: a device or a list of devices; None for the CPU.
-            sizes: `num_labels` of a classifier.
+            labels: `num_labels`, `label_names`, `problem_type` of a
+                classifier, where config.json says something else.
 
         Raises:
             CheckpointError: for another architecture, or weights that do not
                 fit; see `load_checkpoint_folder`.
         """
         config, params, sizes = load_checkpoint_folder(
-            source, cls.__name__, new, **sizes)
+            source, cls.__name__, new, **labels)
         net = cls(config, **sizes)
         net.initialize(ctx=ctx or cpu())
         import_params(net, params)
@@ -233,16 +235,19 @@ class BertModel(BertPreTrainedModel):
         self.encoder = BertEncoder(config)
         self.pooler = BertPooler(config)
 
-    def forward(self, input_ids, attention_mask=None, token_type_ids=None):
+    def forward(self, input_ids, attention_mask=None, token_type_ids=None,
+                output_attentions=False, output_hidden_states=False):
         """Encode a batch.
 
         Args:
             input_ids: (B, L) integers.
             attention_mask: (B, L), 1 for a token, 0 for padding; or None.
             token_type_ids: (B, L) segments; None for a single one.
+            output_attentions: whether attention's weights are wanted.
+            output_hidden_states: whether those of all layers are wanted.
 
         Returns:
-            `BertOutputs`, always with the weights of attention.
+            `BertOutputs`.
 
         Raises:
             ValueError: for what `d2lbert.inputs.bert_inputs` refuses.
@@ -257,4 +262,6 @@ class BertModel(BertPreTrainedModel):
             self.embeddings(input_ids, token_type_ids),
             attention_mask.astype("float32"))
         X = hidden_states[-1]
-        return BertOutputs(X, self.pooler(X), hidden_states, attentions)
+        return BertOutputs(X, self.pooler(X),
+                           hidden_states if output_hidden_states else None,
+                           attentions if output_attentions else None)

@@ -13,6 +13,7 @@ from d2lbert.data.batches import take
 from d2lbert.inputs import named_inputs
 from d2lbert.mxnet.data import to_tensors
 from d2lbert.mxnet.inputs import check
+from d2lbert.mxnet.original.heads import BertForSequenceClassification
 from d2lbert.mxnet.train import (
     Adam,
     copy_weights,
@@ -22,6 +23,7 @@ from d2lbert.mxnet.train import (
     set_seed,
     try_gpu,
 )
+from d2lbert.original.outputs import predicted_classes
 from d2lbert.training.logs import LossLog, gather
 from d2lbert.training.schedules import rates
 
@@ -95,7 +97,8 @@ def clip_gradients(net, device):
 def check_batch(net, batch):
     """Raise ValueError for what `d2lbert.inputs.named_inputs` refuses."""
     check(named_inputs, *batch.values(), names=tuple(batch),
-          config=net.config, num_labels=getattr(net, "num_labels", None))
+          config=net.config,
+          is_classifier=isinstance(net, BertForSequenceClassification))
 
 
 def on_device(batch, device):
@@ -104,18 +107,20 @@ def on_device(batch, device):
             for name, x in to_tensors(batch).items()}
 
 
-def infer(net, batch):
+def infer(net, batch, **options):
     """What net computes for a batch, in evaluation mode.
 
     Args:
         batch: a dict of NumPy arrays, such as a tokenizer gives, or of
             tensors.
+        options: `output_attentions=True`, `output_hidden_states=True`.
 
     Returns:
         The net's outputs, as NumPy arrays.
     """
     check_batch(net, batch)
-    return _as_numpy(net(**on_device(batch, devices_of(net)[0])))
+    batch = on_device(batch, devices_of(net)[0])
+    return _as_numpy(net(**batch, **options))
 
 
 def _as_numpy(x):
@@ -128,7 +133,16 @@ def _as_numpy(x):
 
 
 def predict_classes(net, batches):
-    """Predicted and true classes, two (N,) arrays, in evaluation mode."""
+    """Predicted and true classes, in evaluation mode.
+
+    Returns:
+        Two (N,) arrays; (N, C), 0 and 1, where several labels may hold.
+
+    Raises:
+        ValueError: for a regression, which has no classes.
+    """
+    problem = net.config.problem
     return gather(
-        (infer(net, batch).logits.argmax(1), _as_numpy(batch["labels"]))
+        (predicted_classes(problem, infer(net, batch).logits),
+         _as_numpy(batch["labels"]))
         for batch in batches)

@@ -7,7 +7,9 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from d2lbert.inputs import classifier_labels, pretraining_labels
 from d2lbert.original.outputs import ClassifierOutputs, PreTrainingOutputs
+from d2lbert.torch.inputs import check
 from d2lbert.torch.model import init_weights
 from d2lbert.torch.original.model import BertModel, BertPreTrainedModel
 
@@ -67,11 +69,13 @@ class BertForPreTraining(BertPreTrainedModel):
         self.cls.apply(init_weights)
 
     def forward(self, input_ids, attention_mask=None, token_type_ids=None,
-                labels=None, next_sentence_label=None):
+                labels=None, next_sentence_label=None,
+                output_attentions=False, output_hidden_states=False):
         """Predict masked words and whether the second sentence is next.
 
         Args:
-            input_ids, attention_mask, token_type_ids: as in `BertModel`.
+            input_ids, attention_mask, token_type_ids, output_attentions,
+                output_hidden_states: as in `BertModel`.
             labels: (B, L) the words that were there; -100 is not counted.
             next_sentence_label: (B,) 0 if it is the next one, 1 if not.
 
@@ -79,42 +83,55 @@ class BertForPreTraining(BertPreTrainedModel):
             `PreTrainingOutputs`; the loss is the sum of those that labels
             are given for, None without labels.
         """
-        encoded = self.bert(input_ids, attention_mask, token_type_ids)
+        encoded = self.bert(
+            input_ids, attention_mask, token_type_ids, output_attentions,
+            output_hidden_states)
         words, is_next = self.cls(
             encoded.last_hidden_state, encoded.pooler_output,
             self.bert.embeddings.word_embeddings.weight)
+        check(pretraining_labels, labels, next_sentence_label,
+              shape=words.shape)
         losses = [mean_cross_entropy(logits, y) for logits, y in (
             (words, labels), (is_next, next_sentence_label)) if y is not None]
         return PreTrainingOutputs(
-            sum(losses) if losses else None, words, is_next)
+            sum(losses) if losses else None, words, is_next,
+            encoded.hidden_states, encoded.attentions)
 
 
 class BertForSequenceClassification(BertPreTrainedModel):
     """BERT with one new layer, on the pooled vector."""
 
-    def __init__(self, config, num_labels=2):
+    def __init__(self, config, num_labels=None):
+        config = config.with_labels(num_labels)
         super().__init__(config)
-        self.num_labels, self.bert = num_labels, BertModel(config)
-        self.dropout = nn.Dropout(config.hidden_dropout_prob)
-        self.classifier = nn.Linear(config.hidden_size, num_labels)
+        self.bert = BertModel(config)
+        self.dropout = nn.Dropout(config.classifier_dropout_prob)
+        self.classifier = nn.Linear(
+            config.hidden_size, config.num_labels)
         self.classifier.apply(init_weights)
 
     def forward(self, input_ids, attention_mask=None, token_type_ids=None,
-                labels=None):
+                labels=None,
+                output_attentions=False, output_hidden_states=False):
         """Classify texts or pairs of texts.
 
         Args:
-            input_ids, attention_mask, token_type_ids: as in `BertModel`.
-            labels: (B,) classes; -100 is not counted.
+            input_ids, attention_mask, token_type_ids, output_attentions,
+                output_hidden_states: as in `BertModel`.
+            labels: what `classifier_loss` takes for `config.problem`.
 
         Returns:
             `ClassifierOutputs`, logits (B, C); the loss is None without
             labels.
         """
-        encoded = self.bert(input_ids, attention_mask, token_type_ids)
+        encoded = self.bert(
+            input_ids, attention_mask, token_type_ids, output_attentions,
+            output_hidden_states)
         logits = self.classifier(self.dropout(encoded.pooler_output))
-        loss = None if labels is None else mean_cross_entropy(logits, labels)
-        return ClassifierOutputs(loss, logits)
+        loss = None if labels is None else classifier_loss(
+            self.config.problem, logits, labels)
+        return ClassifierOutputs(
+            loss, logits, encoded.hidden_states, encoded.attentions)
 
 
 def mean_cross_entropy(logits, labels):
@@ -125,3 +142,28 @@ def mean_cross_entropy(logits, labels):
     total = F.cross_entropy(logits.flatten(0, -2), labels.flatten().long(),
                             ignore_index=-100, reduction="sum")
     return total / (labels != -100).sum().clamp(min=1)
+
+
+def classifier_loss(problem, logits, labels):
+    """The loss of a classifier: a mean over the batch.
+
+    Args:
+        problem: what the labels say, see `BertConfig.problem`.
+        logits: (B, C).
+        labels: classes (B,) or (B, 1), -100 is not counted; for 'regression'
+            numbers (B, C), or (B,) where C is 1; for
+            'multi_label_classification' (B, C), 1 for each label that holds
+            and 0 for the others.
+
+    Returns:
+        A scalar: the cross-entropy; for 'regression' the squared error; for
+        'multi_label_classification' the cross-entropy of yes and no, each
+        label for itself.
+    """
+    check(classifier_labels, labels, shape=logits.shape, problem=problem)
+    if problem == "single_label_classification":
+        return mean_cross_entropy(logits, labels.reshape(-1))
+    labels = labels.reshape(logits.shape).to(logits.dtype)
+    if problem == "regression":
+        return F.mse_loss(logits, labels)
+    return F.binary_cross_entropy_with_logits(logits, labels)

@@ -168,21 +168,23 @@ class BertPreTrainedModel(nn.Module):
         self.config = config
 
     @classmethod
-    def from_pretrained(cls, source, new=(), **sizes):
+    def from_pretrained(cls, source, new=(), **labels):
         """Load a checkpoint of Hugging Face, in evaluation mode.
 
         Args:
             source: a folder with config.json and the weights, or a name.
             new: beginnings of the names of weights that may be missing and
-                then start anew; a classifier always may.
-            sizes: `num_labels` of a classifier.
+                then start anew; a classifier always may, and with
+                'classifier' it does.
+            labels: `num_labels`, `label_names`, `problem_type` of a
+                classifier, where config.json says something else.
 
         Raises:
             CheckpointError: for another architecture, or weights that do not
                 fit; see `load_checkpoint_folder`.
         """
         config, params, sizes = load_checkpoint_folder(
-            source, cls.__name__, new, **sizes)
+            source, cls.__name__, new, **labels)
         net = cls(config, **sizes)
         import_params(net, params)
         return net.eval()
@@ -204,7 +206,7 @@ class BertModel(BertPreTrainedModel):
         self.apply(init_weights)
 
     def forward(self, input_ids, attention_mask=None, token_type_ids=None,
-                output_attentions=False):
+                output_attentions=False, output_hidden_states=False):
         """Encode a batch.
 
         Args:
@@ -212,6 +214,7 @@ class BertModel(BertPreTrainedModel):
             attention_mask: (B, L), 1 for a token, 0 for padding; or None.
             token_type_ids: (B, L) segments; None for a single one.
             output_attentions: whether attention's weights are wanted.
+            output_hidden_states: whether those of all layers are wanted.
 
         Returns:
             `BertOutputs`.
@@ -229,4 +232,6 @@ class BertModel(BertPreTrainedModel):
             self.embeddings(input_ids, token_type_ids), attention_mask,
             output_attentions)
         X = hidden_states[-1]
-        return BertOutputs(X, self.pooler(X), hidden_states, attentions)
+        return BertOutputs(X, self.pooler(X),
+                           hidden_states if output_hidden_states else None,
+                           attentions if output_attentions else None)

@@ -10,8 +10,10 @@ import torch
 
 from d2lbert.data.batches import take
 from d2lbert.inputs import named_inputs
+from d2lbert.original.outputs import predicted_classes
 from d2lbert.torch.data import to_tensors
 from d2lbert.torch.inputs import check
+from d2lbert.torch.original.heads import BertForSequenceClassification
 from d2lbert.torch.train import (
     copy_weights,
     evaluation,
@@ -76,7 +78,8 @@ def clip_gradients(net):
 def check_batch(net, batch):
     """Raise ValueError for what `d2lbert.inputs.named_inputs` refuses."""
     check(named_inputs, *batch.values(), names=tuple(batch),
-          config=net.config, num_labels=getattr(net, "num_labels", None))
+          config=net.config,
+          is_classifier=isinstance(net, BertForSequenceClassification))
 
 
 def on_device(batch, device):
@@ -90,7 +93,7 @@ def infer(net, batch, **options):
     Args:
         batch: a dict of NumPy arrays, such as a tokenizer gives, or of
             tensors.
-        options: `output_attentions` of a `BertModel`.
+        options: `output_attentions=True`, `output_hidden_states=True`.
 
     Returns:
         The net's outputs, as NumPy arrays.
@@ -110,7 +113,16 @@ def _as_numpy(x):
 
 
 def predict_classes(net, batches):
-    """Predicted and true classes, two (N,) arrays, in evaluation mode."""
+    """Predicted and true classes, in evaluation mode.
+
+    Returns:
+        Two (N,) arrays; (N, C), 0 and 1, where several labels may hold.
+
+    Raises:
+        ValueError: for a regression, which has no classes.
+    """
+    problem = net.config.problem
     return gather(
-        (infer(net, batch).logits.argmax(1), _as_numpy(batch["labels"]))
+        (predicted_classes(problem, infer(net, batch).logits),
+         _as_numpy(batch["labels"]))
         for batch in batches)
