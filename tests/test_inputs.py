@@ -1,5 +1,7 @@
 """What a model is given: right, or one sentence, the same in every backend."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from harness import (
@@ -237,7 +239,7 @@ WRONG_WORDS = [
 WRONG_CLASSES = [
     ("labels", np.array([0, 3]), "go from 0 to 3, .*3 classes"),
     ("labels", np.array([0, -1]), "go from -1 to 0, .*-100 is not counted"),
-    ("labels", np.array([[0], [1]]), r"is \(2, 1\), not \(2,\)"),
+    ("labels", np.array([[0, 1], [1, 0]]), r"is \(2, 2\), not \(2,\)"),
     ("labels", np.array([False, True]), "are bool, not integers"),
     ("labels", IDS, r"is \(2, 4\), not \(2,\)"),
 ]
@@ -265,6 +267,34 @@ def test_the_original_bert_says_what_is_wrong(backend, architecture, wrong,
                 call(bert, batch)
     with pytest.raises(ValueError, match="attention_mask, .* no input_ids"):
         bert.infer({k: v for k, v in right.items() if k != "input_ids"})
+
+
+NUMBERS = np.array([[0.5], [-2.0]], np.float32)
+YES = np.array([[1, 0, 1], [0, 0, 1]])
+
+
+@each_backend()
+@pytest.mark.parametrize("config, right, wrong", [
+    (replace(CONFIG, label_names=["score"]),
+     [NUMBERS, NUMBERS[:, 0], YES[0, :2]],
+     [(NUMBERS * np.inf, "finite numbers"), (NUMBERS > 0, "are bool"),
+      (NUMBERS[:1], r"is \(1, 1\), not \(2,\)"),
+      (YES, r"is \(2, 3\), not \(2,\): this is a regression")]),
+    (replace(CONFIG, label_names=["a", "b", "c"],
+             problem_type="multi_label_classification"),
+     [YES, YES > 0, YES * 0.5],
+     [(YES * 2, "go from 0 to 2, .*else 0"), (YES - 1, "go from -1 to 0"),
+      (YES[:, 0], r"is \(2,\), not \(2, 3\): this is a multi_label")]),
+], ids=["regression", "several labels"])
+def test_labels_that_are_no_classes(backend, config, right, wrong):
+    bert = make_original(backend, "BertForSequenceClassification", config)
+    for labels in right:
+        assert np.isfinite(bert.infer({**NAMED, "labels": labels}).loss)
+    for labels, told in wrong:
+        with pytest.raises(ValueError, match=told):
+            bert.infer({**NAMED, "labels": labels})
+        with pytest.raises(ValueError, match=told):
+            bert.fit([{**NAMED, "labels": labels}], 1, 1e-3)
 
 
 def call(bert, batch):

@@ -98,7 +98,7 @@ class MultiHeadAttention(nn.Module):
         mask = None
         if valid_lens is not None:
             columns = jnp.arange(keys.shape[1])
-            mask = columns < valid_lens.reshape(len(keys), 1, -1, 1)
+            mask = columns < valid_lens.reshape(keys.shape[0], 1, -1, 1)
         # The fused function gives the same vectors, but no weights, and
         # knows no dropout
         keep_weights = (self.keep_weights

@@ -91,7 +91,7 @@ class MultiHeadAttention(nn.Module):
         mask = None
         if valid_lens is not None:
             columns = torch.arange(keys.shape[1], device=keys.device)
-            mask = columns < valid_lens.reshape(len(keys), 1, -1, 1)
+            mask = columns < valid_lens.reshape(keys.shape[0], 1, -1, 1)
         # The fused function gives the same vectors, faster, and no weights
         attend = (dot_product_attention if self.keep_weights
                   else fused_attention)
