@@ -255,7 +255,7 @@ def test_what_config_json_says_comes_back(options, tmp_path):
     net = random_model(
         "BertForSequenceClassification", classifier_dropout=0.25,
         pad_token_id=3, initializer_range=0.5, finetuning_task="mnli",
-        dtype="bfloat16", **options)
+        **options)
     net.save_pretrained(tmp_path / "theirs")
     config, params, _ = load_checkpoint_folder(
         tmp_path / "theirs", "BertForSequenceClassification")
@@ -264,10 +264,29 @@ def test_what_config_json_says_comes_back(options, tmp_path):
     again = type(net.config).from_pretrained(tmp_path / "ours").to_dict()
     label2id = net.config.label2id or {
         name: i for i, name in net.config.id2label.items()}
-    # The weights that are saved are float32, whatever they were
     assert again == {**net.config.to_dict(), "label2id": label2id,
                      "dtype": again["dtype"]}
-    assert again["dtype"] in (None, "float32")
+
+
+@pytest.mark.parametrize("key, value", [
+    ("dtype", "float16"), ("torch_dtype", "float16"), ("architectures", ["A"]),
+    ("quantization_config", {"bits": 4}), ("auto_map", {"AutoModel": "x.y"})])
+def test_what_the_saved_weights_say_themselves(folder, params, key, value):
+    """They are float32 and of a class of ours, whatever they were."""
+    edit_config(folder, **{key: value})
+    save_checkpoint_folder(folder, read_config(folder), params, "BertModel")
+    values = json.loads((folder / "config.json").read_text())
+    assert values.get(key) == (["BertModel"] if key == "architectures"
+                               else None)
+
+
+def test_new_labels_have_no_old_numbers(folder):
+    edit_config(folder, id2label={"0": "bad", "1": "good"},
+                label2id={"worse": 0, "better": 1})
+    config = read_config(folder)
+    assert config.to_dict()["label2id"] == {"worse": 0, "better": 1}
+    assert config.with_labels(["no", "yes"]).to_dict()["label2id"] == {
+        "no": 0, "yes": 1}
 
 
 def test_a_config_of_ours_is_read_by_transformers(tmp_path):
