@@ -1,5 +1,16 @@
 # Two commands matter: `make run` and `make test`. Both set up what they need.
-PYTHON ?= $(shell command -v python3.11 || command -v python3)
+PYTHONS = 3.14 3.13 3.12 3.11
+# The first of the programs $(1) that runs, as a Python of the versions $(2)
+first = $(firstword $(foreach p,$(1),$(shell $p -c 'import ensurepip, sys, venv; \
+	assert "%d.%d" % sys.version_info[:2] in "$(2)".split()' 2>/dev/null && echo $p)))
+PYTHON ?= $(call first,$(PYTHONS:%=python%),$(PYTHONS))
+# Of d2l 1.0.3, and of NumPy 1.26, there is nothing for newer ones
+PYTHON_D2L = $(call first,$(PYTHON) python3.11,3.11)
+PYTHON_NUMPY1 = $(call first,$(PYTHON) python3.12 python3.11,3.12 3.11)
+NO_PYTHON = $(if $(PYTHON),$(PYTHON) is not a working,There is no working) Python 3.11 to \
+	3.14 with its module venv: install one, or name one, as in make setup PYTHON=/usr/bin/python3.12
+NO_MXNET = MXNet could not be installed, which has wheels only for Linux and for Macs with \
+	Intel chips: PyTorch and JAX run without it.
 VENV ?= .venv
 BIN = $(VENV)/bin
 JOBS ?= 2
@@ -7,7 +18,7 @@ JOBS ?= 2
 export OMP_WAIT_POLICY ?= PASSIVE
 export CORPUS MODEL
 
-.PHONY: help setup run lab build check test bench clean
+.PHONY: help setup run lab build check test test-numpy1 bench clean
 
 help:
 	@echo "make run    pretrain BERT in all backends  [BACKEND=jax] [CORPUS=wikitext-2] [STEPS=50]"
@@ -17,13 +28,15 @@ help:
 	@echo "make lab    open the notebooks in JupyterLab"
 	@echo "make build  write and run the notebooks    [CHAPTER=bert] [BACKEND=jax]"
 	@echo "make bench  compare the speed with d2l's (needs WikiText-2 and SNLI)"
-	@echo "make setup  only install, into $(VENV)"
+	@echo "make setup  only install, into $(VENV)       [PYTHON=python3.12]"
 
 setup: $(VENV)/installed
 
 $(VENV)/installed: pyproject.toml constraints.txt
-	$(PYTHON) -m venv $(VENV)
+	$(if $(call first,$(PYTHON),$(PYTHONS)),,$(error $(NO_PYTHON)))
+	$(PYTHON) -m venv --clear $(VENV)
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[all]'
+	$(BIN)/python -m pip install --quiet --no-deps -c constraints.txt mxnet || echo "$(NO_MXNET)"
 	touch $@
 
 run: setup
@@ -35,20 +48,23 @@ lab: setup
 build: setup
 	$(BIN)/python -m d2lbert.book build --jobs $(JOBS) $(if $(CHAPTER),--chapter $(CHAPTER)) $(if $(BACKEND),--backend $(BACKEND))
 
-test: setup .venv-numpy2/installed
+test: setup
 	$(BIN)/ruff check .
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/mypy
-	.venv-numpy2/bin/python -m pytest -o addopts= -q tests/test_mxnet_numpy.py
+	$(if $(PYTHON_NUMPY1),$(MAKE) test-numpy1,@echo "MXNet on NumPy 1.26 is not tested: it needs Python 3.11 or 3.12.")
 	$(BIN)/python -m pytest -n $(JOBS)
 
 check: setup
 	$(BIN)/python -m d2lbert.book check
 
-.venv-numpy2/installed: pyproject.toml
-	$(PYTHON) -m venv .venv-numpy2
-	.venv-numpy2/bin/python -m pip install --quiet 'numpy>=2,<3' requests graphviz pytest safetensors matplotlib pooch tqdm
-	.venv-numpy2/bin/python -m pip install --quiet --no-deps mxnet==1.9.1 -e .
+test-numpy1: .venv-numpy1/installed
+	.venv-numpy1/bin/python -m pytest -o addopts= -q tests/test_mxnet_numpy.py
+
+.venv-numpy1/installed: pyproject.toml
+	$(PYTHON_NUMPY1) -m venv --clear .venv-numpy1
+	.venv-numpy1/bin/python -m pip install --quiet -e '.[mxnet]' numpy==1.26.4 pytest
+	.venv-numpy1/bin/python -m pip install --quiet --no-deps mxnet==1.9.1
 	touch $@
 
 bench: setup .venv-d2l/installed
@@ -56,10 +72,10 @@ bench: setup .venv-d2l/installed
 	$(BIN)/python bench/finetuning.py
 
 .venv-d2l/installed: bench/requirements-d2l.txt
-	$(PYTHON) -m venv .venv-d2l
+	$(or $(PYTHON_D2L),$(error d2l 1.0.3 needs a working Python 3.11 beside $(VENV)'s)) -m venv --clear .venv-d2l
 	.venv-d2l/bin/python -m pip install --quiet -r bench/requirements-d2l.txt
 	.venv-d2l/bin/python -m pip install --quiet --no-deps d2l==1.0.3
 	touch $@
 
 clean:
-	rm -rf $(VENV) .venv-numpy2 .venv-d2l results
+	rm -rf $(VENV) .venv-numpy1 .venv-d2l results

@@ -177,7 +177,7 @@ def test_gradients_predict_how_the_losses_change(backend):
             {**params, name: params[name] + sign * step * way}, batch,
             SIZES["num_heads"])) for sign in (1, -1)]
         slope = (ends[0] - ends[1]) / (2 * step)
-        scale = np.linalg.norm(grads[name]) + 1e-2
+        scale = float(np.linalg.norm(grads[name])) + 1e-2
         assert (grads[name] * way).sum() == close(slope, abs=2e-4 * scale)
 
 

@@ -16,10 +16,10 @@ from contextlib import contextmanager
 import numpy
 
 NO_MXNET = (
-    "d2lbert.mxnet needs MXNet 1.9.1 (pip install 'd2lbert[mxnet]'), which "
-    "has wheels only for Linux (x86-64, Arm) and Intel Macs; the PyTorch and "
-    "JAX backends work without it. On Python 3.12 and later it also needs "
-    "setuptools.")
+    "d2lbert.mxnet needs MXNet 1.9.1 and what it needs: pip install "
+    "'d2lbert[mxnet]', then pip install --no-deps mxnet==1.9.1. It has wheels "
+    "only for Linux (x86-64, Arm) and Intel Macs; the PyTorch and JAX "
+    "backends work without it.")
 
 # What the names stood for. MXNet asks for them at import, for bool later too.
 REMOVED = {
