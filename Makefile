@@ -2,7 +2,7 @@
 PYTHONS = 3.14 3.13 3.12 3.11
 # The first of the programs $(1) that runs, as a Python of the versions $(2)
 first = $(firstword $(foreach p,$(1),$(shell $p -c 'import ensurepip, sys, venv; \
-	assert "%d.%d" % sys.version_info[:2] in "$(2)".split()' 2>/dev/null && echo $p)))
+	assert "%d.%d" % sys.version_info[:2] in "$(2)".split()' >/dev/null 2>&1 && echo $p)))
 PYTHON ?= $(call first,$(PYTHONS:%=python%),$(PYTHONS))
 # Of d2l 1.0.3, and of NumPy 1.26, there is nothing for newer ones
 PYTHON_D2L = $(call first,$(PYTHON) python3.11,3.11)
@@ -11,6 +11,7 @@ NO_PYTHON = $(if $(PYTHON),$(PYTHON) is not a working,There is no working) Pytho
 	3.14 with its module venv: install one, or name one, as in make setup PYTHON=/usr/bin/python3.12
 NO_MXNET = MXNet could not be installed, which has wheels only for Linux and for Macs with \
 	Intel chips: PyTorch and JAX run without it.
+NO_NUMPY1 = MXNet on NumPy 1.26 is not tested: it needs a working Python 3.11 or 3.12.
 VENV ?= .venv
 BIN = $(VENV)/bin
 JOBS ?= 2
@@ -52,7 +53,7 @@ test: setup
 	$(BIN)/ruff check .
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/mypy
-	$(if $(PYTHON_NUMPY1),$(MAKE) test-numpy1,@echo "MXNet on NumPy 1.26 is not tested: it needs Python 3.11 or 3.12.")
+	$(if $(PYTHON_NUMPY1),$(MAKE) test-numpy1,@echo "$(NO_NUMPY1)")
 	$(BIN)/python -m pytest -n $(JOBS)
 
 check: setup
@@ -62,7 +63,7 @@ test-numpy1: .venv-numpy1/installed
 	.venv-numpy1/bin/python -m pytest -o addopts= -q tests/test_mxnet_numpy.py
 
 .venv-numpy1/installed: pyproject.toml
-	$(PYTHON_NUMPY1) -m venv --clear .venv-numpy1
+	$(or $(PYTHON_NUMPY1),$(error $(NO_NUMPY1))) -m venv --clear .venv-numpy1
 	.venv-numpy1/bin/python -m pip install --quiet -e '.[mxnet]' numpy==1.26.4 pytest
 	.venv-numpy1/bin/python -m pip install --quiet --no-deps mxnet==1.9.1
 	touch $@
