@@ -21,6 +21,12 @@ def to_tensors(batch):
     return tuple(map(jnp.asarray, batch))
 
 
+def to_numpy(array):
+    """A JAX array as NumPy's, a copy; bfloat16 becomes float32."""
+    is_short = array.dtype == jnp.bfloat16  # NumPy has no such type
+    return np.array(array, np.float32 if is_short else None)
+
+
 class SNLIBERTDataset(pairs.SNLIBERTDataset):
     __doc__ = pairs.SNLIBERTDataset.__doc__
     __init__ = partialmethod(

@@ -51,9 +51,9 @@ def _loss_and_grads(X, W, b, y, w):
         total += ((top + jnp.log(norm) - right) * weight).sum()
         grad = exps * (weight / norm) - (index == jnp.arange(len(b))) * weight
         return (total, dX.at[i].set(grad @ W.T), dW + grad.T @ X,
-                db + jnp.ones(CHUNK) @ grad)
+                db + jnp.ones(CHUNK, b.dtype) @ grad)
 
-    zeros = (jnp.zeros(()), *map(jnp.zeros_like, (chunks[0], W.T, b)))
+    zeros = (jnp.zeros((), b.dtype), *map(jnp.zeros_like, (chunks[0], W.T, b)))
     total, dX, dW, db = jax.lax.fori_loop(0, used, add_chunk, zeros)
     return total, (dX.reshape(X.shape), dW.T, db)
 
@@ -95,8 +95,11 @@ def fused_batch_loss(net, params, rng, loss, vocab_size, tokens_X,
         rngs={} if rng is None else {"dropout": rng})
     projection = params["params"]["mlm"]["mlp"]["layers_3"]
     weights = take(mlm_weights_X)
+    weights /= jnp.maximum(weights.sum(), 1e-8)
+    W, b = projection["kernel"], projection["bias"]
+    dtype = jnp.promote_types(W.dtype, jnp.float32)  # in 32 bits or more
     mlm_l = _projected_cross_entropy(
-        X, projection["kernel"], projection["bias"], take(mlm_Y),
-        weights / jnp.maximum(weights.sum(), 1e-8))
+        X.astype(dtype), W.astype(dtype), b.astype(dtype), take(mlm_Y),
+        weights.astype(dtype))
     nsp_l = loss(nsp_Y_hat, nsp_y).mean()
     return mlm_l, nsp_l, mlm_l + nsp_l

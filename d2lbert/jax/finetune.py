@@ -9,6 +9,7 @@ from flax import linen as nn
 from d2lbert.data.pairs import pairs_to_inputs
 from d2lbert.data.snli import LABELS
 from d2lbert.inputs import class_labels, encoder_inputs
+from d2lbert.jax.data import to_numpy
 from d2lbert.jax.inputs import check
 from d2lbert.jax.model import BERTEncoder, Dense, dropout_rngs, init_params
 from d2lbert.jax.train import (
@@ -210,14 +211,14 @@ def classify(net, params, pairs, vocab):
         pairs: list of (premise, hypothesis), each a str or a list of tokens.
 
     Returns:
-        (len(pairs), C) float32 array.
+        (len(pairs), C) array.
 
     Raises:
         ValueError: for an empty sentence.
     """
     inputs = pairs_to_inputs(pairs, net.bert.max_len, vocab)
     check_features(net, inputs)
-    return np.array(nn.softmax(logits(net, params, inputs)))
+    return to_numpy(nn.softmax(logits(net, params, inputs)))
 
 
 def predict_snli(net, params, vocab, premise, hypothesis):

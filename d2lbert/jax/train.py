@@ -12,6 +12,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from d2lbert.data.batches import take
 from d2lbert.data.pretraining import pad_inputs
 from d2lbert.inputs import encoder_inputs, pretraining_batch
+from d2lbert.jax.data import to_numpy
 from d2lbert.jax.fast import fused_batch_loss, is_plain_cross_entropy
 from d2lbert.jax.inputs import check
 from d2lbert.jax.model import BERTModel, dropout_rngs, init_params
@@ -215,7 +216,7 @@ def encode(net, params, pairs, vocab):
         pairs: list of (tokens_a, tokens_b), tokens_b None for one sentence.
 
     Returns:
-        (len(pairs), L, H) float32 array; rows are padded to the longest.
+        (len(pairs), L, H) array; rows are padded to the longest.
     """
     tokens, segments, valid_lens = pad_inputs(pairs, vocab)
     check(encoder_inputs, tokens, segments, valid_lens,
@@ -225,7 +226,7 @@ def encode(net, params, pairs, vocab):
     padding = (0, 0), (0, min(-L % 8, net.max_len - L))
     encoded_X = _encode_batch(net, params, np.pad(tokens, padding),
                              np.pad(segments, padding), valid_lens)
-    return np.array(encoded_X)[:, :L]
+    return to_numpy(encoded_X)[:, :L]
 
 
 @partial(jax.jit, static_argnums=0)

@@ -28,9 +28,9 @@ def fused_attention(F, Q, K, V, lens, scale, dropout):
     else:  # a length for each row of scores
         rows = F.npx.arange_like(scores, axis=1)
         # MXNet's softmax would write past the last column
-        lens = F.np.minimum(lens, F.np.max(F.npx.arange_like(scores, axis=2))
-                            + 1)
-        lens = (lens + 0 * rows).astype("int32")
+        columns = F.npx.arange_like(scores, axis=2).astype("float32")
+        lens = F.np.minimum(lens, F.np.max(columns) + 1)
+        lens = (lens + 0 * rows.astype("float32")).astype("int32")
         weights = F.npx.softmax(
             scores, lens, use_length=True, temperature=scale)
     return F.npx.batch_dot(dropout(weights), V)

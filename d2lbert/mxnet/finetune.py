@@ -207,7 +207,7 @@ def classify(net, pairs, vocab):
         pairs: list of (premise, hypothesis), each a str or a list of tokens.
 
     Returns:
-        (len(pairs), C) float32 array.
+        (len(pairs), C) array.
 
     Raises:
         ValueError: for an empty sentence.

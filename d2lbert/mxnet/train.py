@@ -223,7 +223,7 @@ def encode(net, pairs, vocab):
         pairs: list of (tokens_a, tokens_b), tokens_b None for one sentence.
 
     Returns:
-        (len(pairs), L, H) float32 array; rows are padded to the longest.
+        (len(pairs), L, H) array; rows are padded to the longest.
     """
     inputs = (np.array(x, ctx=devices_of(net)[0])
               for x in pad_inputs(pairs, vocab))

@@ -22,6 +22,13 @@ def to_tensors(batch):
                  else t.long() for t in tensors)
 
 
+def to_numpy(tensor):
+    """A tensor as an array on the host; bfloat16 becomes float32."""
+    tensor = tensor.detach().cpu()
+    return (tensor.float() if tensor.dtype == torch.bfloat16
+            else tensor).numpy()
+
+
 class SNLIBERTDataset(pairs.SNLIBERTDataset):
     __doc__ = pairs.SNLIBERTDataset.__doc__
     __init__ = partialmethod(

@@ -34,7 +34,7 @@ class _ProjectedCrossEntropy(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, X, W, b, y, w):
-        total, dX, dW, db = (torch.zeros_like(t) for t in (w[:1], X, W, b))
+        total, dX, dW, db = X.new_zeros(()), *map(torch.zeros_like, (X, W, b))
         room = X.new_empty(min(CHUNK, len(X)), len(W))  # used again and again
         for start in range(0, len(X), CHUNK):
             rows = slice(start, start + CHUNK)
@@ -49,7 +49,7 @@ class _ProjectedCrossEntropy(torch.autograd.Function):
             dW.addmm_(grad.T, X[rows])
             db += grad.sum(0)
         ctx.save_for_backward(dX, dW, db)
-        return total[0]
+        return total
 
     @staticmethod
     def backward(ctx, grad_output):
@@ -74,9 +74,13 @@ def fused_batch_loss(net, loss, vocab_size, tokens_X, segments_X,
     for layer in body:
         X = layer(X)
     weights = mlm_weights_X[rows, slots]
-    mlm_l = _ProjectedCrossEntropy.apply(
-        X, projection.weight, projection.bias, mlm_Y[rows, slots],
-        weights / weights.sum())
+    # As cross-entropy does under autocast: in 32 bits or more
+    dtype = torch.promote_types(projection.weight.dtype, torch.float32)
+    with torch.autocast(X.device.type, enabled=False):
+        mlm_l = _ProjectedCrossEntropy.apply(
+            X.to(dtype), projection.weight.to(dtype),
+            projection.bias.to(dtype), mlm_Y[rows, slots],
+            (weights / weights.sum()).to(dtype))
     nsp_Y_hat = net.nsp(net.hidden(encoded_X[:, 0]))
     nsp_l = loss(nsp_Y_hat, nsp_y).mean()
     return mlm_l, nsp_l, mlm_l + nsp_l

@@ -9,6 +9,7 @@ from torch import nn
 from d2lbert.data.pairs import pairs_to_inputs
 from d2lbert.data.snli import LABELS
 from d2lbert.inputs import class_labels, encoder_inputs
+from d2lbert.torch.data import to_numpy
 from d2lbert.torch.inputs import check
 from d2lbert.torch.model import init_weights
 from d2lbert.torch.train import (
@@ -17,6 +18,7 @@ from d2lbert.torch.train import (
     set_seed,
     try_all_gpus,
     unreduced,
+    unwrapped,
 )
 from d2lbert.training.logs import FineTuningLog, gather
 from d2lbert.training.schedules import rates
@@ -133,6 +135,7 @@ def train_ch13(net, train_iter, test_iter, loss, trainer, num_epochs,
 
 def check_features(net, X):
     """Raise ValueError for what a `BERTClassifier` cannot read."""
+    net = unwrapped(net)
     if isinstance(net, BERTClassifier):
         tokens_X, segments_X, valid_lens_x = X
         check(encoder_inputs, tokens_X, segments_X, valid_lens_x.reshape(-1),
@@ -175,15 +178,16 @@ def classify(net, pairs, vocab):
         pairs: list of (premise, hypothesis), each a str or a list of tokens.
 
     Returns:
-        (len(pairs), C) float32 array.
+        (len(pairs), C) array.
 
     Raises:
         ValueError: for an empty sentence.
     """
-    inputs = pairs_to_inputs(pairs, net.encoder.max_len, vocab)
+    max_len = unwrapped(net).encoder.max_len
+    inputs = pairs_to_inputs(pairs, max_len, vocab)
     with evaluation(net) as device:
         y_hat = net([torch.from_numpy(x).to(device) for x in inputs])
-        return y_hat.softmax(1).cpu().numpy()
+        return to_numpy(y_hat.softmax(1))
 
 
 def predict_snli(net, vocab, premise, hypothesis):

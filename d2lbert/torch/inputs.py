@@ -4,6 +4,7 @@ import numpy as np
 import torch
 
 from d2lbert.inputs import Given, not_a_tensor
+from d2lbert.torch.data import to_numpy
 
 
 def check(rule, *tensors, **sizes):
@@ -30,8 +31,7 @@ def given(x):
 def _values(x):
     if x.device.type != "cpu":  # looking there would make us wait
         return None
-    x = x.detach()
     try:
-        return (x.float() if x.dtype == torch.bfloat16 else x).numpy()
+        return to_numpy(x)
     except RuntimeError:  # inside torch.func, or a tensor without memory
         return None

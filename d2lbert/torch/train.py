@@ -11,6 +11,7 @@ from torch import nn
 from d2lbert.data.batches import take
 from d2lbert.data.pretraining import pad_inputs
 from d2lbert.inputs import pretraining_batch
+from d2lbert.torch.data import to_numpy
 from d2lbert.torch.fast import fused_batch_loss, is_plain_cross_entropy
 from d2lbert.torch.inputs import check
 from d2lbert.torch.model import BERTModel
@@ -137,6 +138,14 @@ def train_bert(train_iter, net, loss, vocab_size, devices, num_steps,
     return log
 
 
+def unwrapped(net):
+    """net without what torch.compile or DataParallel put around it."""
+    for name in ("_orig_mod", "module"):
+        if hasattr(net, name):
+            return unwrapped(getattr(net, name))
+    return net
+
+
 @contextmanager
 def evaluation(net):
     """No dropout and no gradients inside; afterwards net is as before."""
@@ -160,7 +169,7 @@ def evaluate_bert(net, data_iter):
     with evaluation(net) as device:
         for batch in take(data_iter, len(data_iter)):
             check(pretraining_batch, *batch,
-                  vocab_size=net.encoder.vocab_size)
+                  vocab_size=unwrapped(net).encoder.vocab_size)
             *X, weights, mlm_Y, nsp_y = (x.to(device) for x in batch)
             _, mlm_Y_hat, nsp_Y_hat = net(*X)
             mlm_l = loss(mlm_Y_hat.flatten(0, 1), mlm_Y.flatten())
@@ -181,12 +190,12 @@ def encode(net, pairs, vocab):
         pairs: list of (tokens_a, tokens_b), tokens_b None for one sentence.
 
     Returns:
-        (len(pairs), L, H) float32 array; rows are padded to the longest.
+        (len(pairs), L, H) array; rows are padded to the longest.
     """
     with evaluation(net) as device:
         inputs = (torch.from_numpy(x).to(device)
                   for x in pad_inputs(pairs, vocab))
-        return net(*inputs)[0].cpu().numpy()
+        return to_numpy(net(*inputs)[0])
 
 
 def get_bert_encoding(net, tokens_a, tokens_b=None, *, vocab):

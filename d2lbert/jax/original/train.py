@@ -14,6 +14,7 @@ import optax
 
 from d2lbert.data.batches import take
 from d2lbert.inputs import named_inputs
+from d2lbert.jax.data import to_numpy
 from d2lbert.jax.inputs import check
 from d2lbert.jax.model import init_params
 from d2lbert.jax.original.heads import BertForSequenceClassification
@@ -122,7 +123,7 @@ def infer(net, params, batch, **options):
         The net's outputs, as NumPy arrays.
     """
     check_batch(net, batch)
-    return jax.tree.map(np.array, forward(net, params, batch, **options))
+    return jax.tree.map(to_numpy, forward(net, params, batch, **options))
 
 
 @partial(jax.jit, static_argnums=0, static_argnames=(

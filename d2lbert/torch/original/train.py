@@ -11,7 +11,7 @@ import torch
 from d2lbert.data.batches import take
 from d2lbert.inputs import named_inputs
 from d2lbert.original.outputs import predicted_classes
-from d2lbert.torch.data import to_tensors
+from d2lbert.torch.data import to_numpy, to_tensors
 from d2lbert.torch.inputs import check
 from d2lbert.torch.original.heads import BertForSequenceClassification
 from d2lbert.torch.train import (
@@ -20,6 +20,7 @@ from d2lbert.torch.train import (
     set_rate,
     set_seed,
     try_gpu,
+    unwrapped,
 )
 from d2lbert.training.logs import LossLog, gather
 from d2lbert.training.schedules import rates
@@ -77,6 +78,7 @@ def clip_gradients(net):
 
 def check_batch(net, batch):
     """Raise ValueError for what `d2lbert.inputs.named_inputs` refuses."""
+    net = unwrapped(net)
     check(named_inputs, *batch.values(), names=tuple(batch),
           config=net.config,
           is_classifier=isinstance(net, BertForSequenceClassification))
@@ -109,7 +111,7 @@ def _as_numpy(x):
         return type(x)(*map(_as_numpy, x))
     if isinstance(x, list):
         return list(map(_as_numpy, x))
-    return x.detach().cpu().numpy() if isinstance(x, torch.Tensor) else x
+    return to_numpy(x) if isinstance(x, torch.Tensor) else x
 
 
 def predict_classes(net, batches):
@@ -121,7 +123,7 @@ def predict_classes(net, batches):
     Raises:
         ValueError: for a regression, which has no classes.
     """
-    problem = net.config.problem
+    problem = unwrapped(net).config.problem
     return gather(
         (predicted_classes(problem, infer(net, batch).logits),
          _as_numpy(batch["labels"]))
