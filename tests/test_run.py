@@ -1,5 +1,6 @@
 """`make run` and what a newcomer may type wrong."""
 
+import argparse
 import json
 import os
 import shutil
@@ -14,8 +15,11 @@ from harness import installed
 
 from d2lbert.backends import BACKENDS, load_backend
 from d2lbert.checkpoints.d2l import BERT_MINI
-from d2lbert.checkpoints.params import load_params
-from d2lbert.run import nli, pretraining
+from d2lbert.checkpoints.params import initial_params, load_params
+from d2lbert.original.config import BertConfig
+from d2lbert.original.huggingface import save_checkpoint_folder
+from d2lbert.original.tokenizer import BertTokenizer
+from d2lbert.run import nli, pretraining, sentiment
 from d2lbert.run.__main__ import arguments, main
 from d2lbert.run.report import markdown_table
 from d2lbert.run.workers import Workers
@@ -92,6 +96,29 @@ def test_the_chapter_on_the_original_bert(tmp_path):
     numbers = json.loads((tmp_path / "b" / f"{backend}.json").read_text())
     assert numbers["test_acc"] is None and "–" in done.stdout
     assert (tmp_path / "b" / backend / "vocab.txt").exists()
+
+
+def test_sentiment_starts_from_a_classifier_of_another_task(tmp_path):
+    """Neither a score nor three classes are a start for praise and blame."""
+    backend = next(filter(installed, ("torch", "jax", "mxnet")))
+    tok = BertTokenizer(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a"])
+    tok.save(tmp_path)
+    args = argparse.Namespace(corpus=sentiment.CORPUS, model=str(tmp_path))
+    for names in (["score"], ["a", "b", "c"], ["blame", "praise"]):
+        config = BertConfig(
+            vocab_size=6, hidden_size=4, num_hidden_layers=1,
+            num_attention_heads=1, intermediate_size=4, label_names=names)
+        params = initial_params(config.classification_shapes(), seed=1)
+        save_checkpoint_folder(
+            tmp_path, config, params, "BertForSequenceClassification")
+        sentiment.check(args)
+        _, net = sentiment._start(backend, args)
+        assert net.net.config.problem == "single_label_classification"
+        weights = net.export_params()["classifier.weight"]
+        assert weights.shape == (2, 4)
+        if len(names) == 2:  # the right task: what it knows is kept
+            np.testing.assert_array_equal(
+                weights, params["classifier.weight"])
 
 
 def test_a_backend_that_is_not_installed_is_left_out(tmp_path):
