@@ -564,8 +564,11 @@ def one_step(backend, d2l, X, y, loss, lr):
             jax.random.key(1), 1.0, tensors[:1], tensors[1])
         return before, to_numpy(params["params"]["Dense_0"]["kernel"]), *sums
     net, trainer = linear_net(backend, lr)
-    weight = (lambda: net.weight.data().asnumpy().T.copy()
-              if backend == "mxnet" else to_numpy(net.weight).T.copy())
+
+    def weight():
+        weights = net.weight.data() if backend == "mxnet" else net.weight
+        return to_numpy(weights).T.copy()
+
     if backend == "torch":
         net.bias.data.zero_()
     before = weight()
