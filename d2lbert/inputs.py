@@ -177,6 +177,10 @@ def classifier_labels(y: Given, *, shape: tuple[int, ...], problem: str
     if y.shape == (shape[0], 1):  # a column, as tables give it
         y = _flat(y)
     if problem == "single_label_classification":
+        if y.shape == shape:
+            raise _wrong_shape(
+                "labels", y.shape, str(shape[:1]), "one class a row; for "
+                "several at once problem_type='multi_label_classification'")
         labels("labels", y, shape[:1], shape[1], IGNORED)
         return
     _check_shape("labels", y, shape[:1] if shape[1] == 1 else shape,

@@ -193,7 +193,7 @@ def evaluate_bert(net, params, data_iter):
               max_len=net.max_len)
         sums = sums + np.array(
             _evaluate_batch(net, params, batch), np.float64)
-    mlm, slots, nsp, right, pairs = sums
+    mlm, slots, nsp, right, pairs = sums.tolist()
     return mlm / slots, nsp / pairs, right / pairs
 
 

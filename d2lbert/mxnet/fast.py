@@ -56,9 +56,10 @@ def fused_batch_loss(net, loss, vocab_size, tokens_X_shards,
             nsp_y_shards):
         encoded_X = net.encoder(
             tokens_X, segments_X, valid_lens_x.reshape(-1))
-        at, labels = _used_slots(pred_positions_X, mlm_weights_X, mlm_Y)
+        at, labels, weight = _used_slots(
+            pred_positions_X, mlm_weights_X, mlm_Y)
         X = npx.gather_nd(encoded_X, at)
-        mlm_ls.append(loss(net.mlm.mlp(X), labels).mean())
+        mlm_ls.append(loss(net.mlm.mlp(X), labels).mean() * weight)
         nsp_Y_hat = net.nsp(net.hidden(encoded_X[:, 0]))
         nsp_ls.append(loss(nsp_Y_hat, nsp_y).mean())
         ls.append(mlm_ls[-1] + nsp_ls[-1])
@@ -66,11 +67,16 @@ def fused_batch_loss(net, loss, vocab_size, tokens_X_shards,
 
 
 def _used_slots(pred_positions_X, mlm_weights_X, mlm_Y):
-    """Rows and columns (2, N) of the slots of weight 1, and labels (N,).
+    """Rows and columns (2, N) of the slots of weight 1, labels (N,), and 1.
 
+    Where there is none, some slot and weight 0: MXNet has no empty arrays.
     Found on the host, from the batch alone, so that no step is waited for.
     """
     rows, slots = mlm_weights_X.asnumpy().nonzero()
+    weight = min(len(rows), 1)
+    if not weight:
+        rows = slots = numpy.array([0])
     at = numpy.stack([rows, pred_positions_X.asnumpy()[rows, slots]])
     labels = mlm_Y.asnumpy()[rows, slots]
-    return (np.array(x, dtype="int32", ctx=mlm_Y.ctx) for x in (at, labels))
+    return *(np.array(x, dtype="int32", ctx=mlm_Y.ctx)
+             for x in (at, labels)), weight

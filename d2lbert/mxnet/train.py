@@ -79,7 +79,7 @@ def _get_batch_loss_bert(net, loss, vocab_size, tokens_X_shards,
               vocab_size=vocab_size)
         _, mlm_Y_hat, nsp_Y_hat = net(
             tokens_X, segments_X, valid_lens_x.reshape(-1), pred_positions_X)
-        weights = mlm_weights_X.reshape(-1)
+        weights = mlm_weights_X.reshape(-1).astype(mlm_Y_hat.dtype)
         per_slot = loss(
             mlm_Y_hat.reshape(-1, vocab_size), mlm_Y.reshape(-1))
         mlm_ls.append((per_slot * weights).sum()
@@ -212,7 +212,7 @@ def evaluate_bert(net, data_iter):
         sums = sums + numpy.array([
             float(mlm_l.sum()) * weights.shape[1], float(weights.sum()),
             float(nsp_l.sum()), float(right.sum()), len(nsp_y)])
-    mlm, slots, nsp, right, pairs = sums
+    mlm, slots, nsp, right, pairs = sums.tolist()
     return mlm / slots, nsp / pairs, right / pairs
 
 

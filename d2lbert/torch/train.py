@@ -179,7 +179,7 @@ def evaluate_bert(net, data_iter):
                 float((mlm_l * weights.flatten()).sum()),
                 float(weights.sum()), float(nsp_l.sum()), float(right),
                 len(nsp_y)])
-    mlm, slots, nsp, right, pairs = sums
+    mlm, slots, nsp, right, pairs = sums.tolist()
     return mlm / slots, nsp / pairs, right / pairs
 
 

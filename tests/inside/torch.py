@@ -3,6 +3,7 @@
 import torch
 
 import inside
+from d2lbert.torch.data import to_numpy
 
 
 class Inside(inside.Inside):
@@ -27,7 +28,7 @@ class Inside(inside.Inside):
             bert.net, bert.d2l.cross_entropy(), vocab_size, *batch)
         l.backward()
         return mlm_l.item(), nsp_l.item(), {
-            name: p.grad.numpy().copy()
+            name: to_numpy(p.grad).copy()
             for name, p in bert.net.named_parameters()}
 
     def attend(self, function, arrays, visible):

@@ -143,7 +143,7 @@ def mean_cross_entropy(logits, labels):
 
     Logits (..., C), labels (...) -> a scalar.
     """
-    counted = (labels != -100).astype("float32")
+    counted = (labels != -100).astype(logits.dtype)
     right = np.maximum(labels, 0)
     losses = -npx.pick(npx.log_softmax(logits), right)
     return (losses * counted).sum() / np.maximum(counted.sum(), 1)

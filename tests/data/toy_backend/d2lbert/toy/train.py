@@ -115,7 +115,7 @@ def evaluate_bert(net, data_iter):
         right = nsp_Y_hat.value.argmax(1) == nsp_y
         sums = sums + np.array([mlm_l.sum(), weights.sum(), nsp_l.sum(),
                                 right.sum(), len(nsp_y)])
-    mlm, slots, nsp, right, pairs = sums
+    mlm, slots, nsp, right, pairs = sums.tolist()
     return mlm / slots, nsp / pairs, right / pairs
 
 
