@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,7 @@ from d2lbert.original.tokenizer import BertTokenizer
 from d2lbert.run import nli, pretraining, sentiment
 from d2lbert.run.__main__ import arguments, main
 from d2lbert.run.report import markdown_table
-from d2lbert.run.workers import Workers
+from d2lbert.run.workers import Workers, be_worker
 
 WORDS = "encoder.token_embedding.weight"
 
@@ -59,6 +60,29 @@ def test_the_whole_command(tmp_path):
     assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG")
     assert "Unigram entropy" in done.stdout
     assert not list(tmp_path.glob("*.part"))
+
+
+def test_a_loss_that_is_not_finite_leaves_no_model(tmp_path):
+    backend = next(filter(installed, BACKENDS))
+    recipe = replace(pretraining.RECIPES["mini-wiki"], lr=1e20, num_steps=4)
+    with pytest.raises(ValueError, match="loss of step 2, .* is nan"):
+        pretraining.pretrain(backend, "mini-wiki", recipe, tmp_path / "model")
+    assert not (tmp_path / "model").exists()
+
+
+def test_json_stays_json(tmp_path, monkeypatch):
+    backend = next(filter(installed, BACKENDS))
+    args = argparse.Namespace(backend=[backend], results=tmp_path)
+    bad = {**result(backend), "pairs_per_sec": float("nan"),
+           "nsp": [0.7, float("inf")]}
+    monkeypatch.setattr(pretraining, "describe", str)
+    monkeypatch.setattr(pretraining, "work", lambda *_: bad)
+    assert be_worker(pretraining, args) == 0
+    text = (tmp_path / f"{backend}.json").read_text()
+    numbers = json.loads(text, parse_constant=lambda name: pytest.fail(name))
+    assert numbers["nsp"] == [0.7, None]
+    table = markdown_table(pretraining.COLUMNS, [numbers], pretraining.rows)
+    assert "nan" not in table and "| –" in table
 
 
 def test_the_chapter_on_pairs(tmp_path):
