@@ -128,6 +128,7 @@ def test_earlier_names_do_in_mxnet_what_they_did():
     assert np.in1d(x, np.array([2, 4])).tolist() == [False, True, False, True]
     assert numpy.asarray(np.msort(x)).tolist() == [[1, 2], [3, 4]]
     assert numpy.asarray(np.trapz(x)).tolist() == [2.5, 2.5]
+    assert np.pad(x, ((0, 0), (1, 0)))[:, 0].asnumpy().tolist() == [0, 0]
     assert [np.NaN != np.NaN, np.PINF, -np.NINF] == [True, np.inf, np.inf]
     with pytest.raises(RuntimeError, match="numpy-financial"):
         np.npv(0.1, [1, 2])

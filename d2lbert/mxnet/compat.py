@@ -29,6 +29,7 @@ REMOVED = {
     "round_": numpy.round, "msort": lambda a: numpy.sort(a, axis=0),
     "in1d": lambda a, b, **options: numpy.isin(numpy.ravel(a), b, **options),
     "trapz": getattr(numpy, "trapezoid", None) or numpy.trapz,
+    "compat": types.SimpleNamespace(basestring=str),  # for np.pad
 }
 # Financial functions, which are a package of their own since NumPy 1.20
 ELSEWHERE = ("mirr", "npv", "pmt", "ppmt", "pv", "rate")
