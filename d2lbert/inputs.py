@@ -136,12 +136,13 @@ def bert_inputs(input_ids: Given, attention_mask: Given | None,
 
 
 def named_inputs(*arrays: Given, names: tuple[str, ...], config: Any,
-                 is_classifier: bool) -> None:
+                 architecture: str) -> None:
     """A batch of the original BERT, arrays and their names, with labels.
 
     Args:
         config: its `BertConfig`.
-        is_classifier: False where `labels` are words.
+        architecture: the name of its class, which may be a reader's own;
+            it says what the labels are.
     """
     batch = dict(zip(names, arrays))
     if "input_ids" not in batch:
@@ -151,9 +152,9 @@ def named_inputs(*arrays: Given, names: tuple[str, ...], config: Any,
     bert_inputs(ids, batch.get("attention_mask"), batch.get("token_type_ids"),
                 config=config)
     y, is_next = batch.get("labels"), batch.get("next_sentence_label")
-    if not is_classifier:
+    if architecture == "BertForPreTraining":
         pretraining_labels(y, is_next, shape=(*ids.shape, config.vocab_size))
-    elif y is not None:
+    elif architecture == "BertForSequenceClassification" and y is not None:
         classifier_labels(y, shape=(ids.shape[0], config.num_labels),
                           problem=config.problem)
 

@@ -163,11 +163,13 @@ def inputs_of(X):
 
 
 def check_features(net, X):
-    """Raise ValueError for what a `BERTClassifier` cannot read."""
-    if isinstance(net, BERTClassifier):
+    """Raise ValueError for what a classifier with BERT's encoder cannot read.
+    """
+    bert = getattr(net, "bert", None)
+    if hasattr(bert, "max_len"):
         tokens_X, segments_X, valid_lens_x = X
         check(encoder_inputs, tokens_X, segments_X, valid_lens_x.reshape(-1),
-              vocab_size=net.bert.vocab_size, max_len=net.bert.max_len)
+              vocab_size=bert.vocab_size, max_len=bert.max_len)
 
 
 def shape_of_logits(net, params, X):

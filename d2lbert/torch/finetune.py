@@ -134,12 +134,13 @@ def train_ch13(net, train_iter, test_iter, loss, trainer, num_epochs,
 
 
 def check_features(net, X):
-    """Raise ValueError for what a `BERTClassifier` cannot read."""
-    net = unwrapped(net)
-    if isinstance(net, BERTClassifier):
+    """Raise ValueError for what a classifier with BERT's encoder cannot read.
+    """
+    encoder = getattr(unwrapped(net), "encoder", None)
+    if hasattr(encoder, "max_len"):
         tokens_X, segments_X, valid_lens_x = X
         check(encoder_inputs, tokens_X, segments_X, valid_lens_x.reshape(-1),
-              vocab_size=net.encoder.vocab_size, max_len=net.encoder.max_len)
+              vocab_size=encoder.vocab_size, max_len=encoder.max_len)
 
 
 def scale_rates(trainer, peaks, factor):

@@ -17,7 +17,6 @@ from d2lbert.inputs import named_inputs
 from d2lbert.jax.data import to_numpy
 from d2lbert.jax.inputs import check
 from d2lbert.jax.model import init_params
-from d2lbert.jax.original.heads import BertForSequenceClassification
 from d2lbert.jax.train import copy_weights, try_gpu
 from d2lbert.original.outputs import predicted_classes
 from d2lbert.training.logs import LossLog, gather
@@ -107,8 +106,7 @@ def clip_gradients(grads):
 def check_batch(net, batch):
     """Raise ValueError for what `d2lbert.inputs.named_inputs` refuses."""
     check(named_inputs, *batch.values(), names=tuple(batch),
-          config=net.config,
-          is_classifier=isinstance(net, BertForSequenceClassification))
+          config=net.config, architecture=type(net).__name__)
 
 
 def infer(net, params, batch, **options):

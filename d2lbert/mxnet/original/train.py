@@ -13,7 +13,6 @@ from d2lbert.data.batches import take
 from d2lbert.inputs import named_inputs
 from d2lbert.mxnet.data import to_tensors
 from d2lbert.mxnet.inputs import check
-from d2lbert.mxnet.original.heads import BertForSequenceClassification
 from d2lbert.mxnet.train import (
     Adam,
     copy_weights,
@@ -97,8 +96,7 @@ def clip_gradients(net, device):
 def check_batch(net, batch):
     """Raise ValueError for what `d2lbert.inputs.named_inputs` refuses."""
     check(named_inputs, *batch.values(), names=tuple(batch),
-          config=net.config,
-          is_classifier=isinstance(net, BertForSequenceClassification))
+          config=net.config, architecture=type(net).__name__)
 
 
 def on_device(batch, device):

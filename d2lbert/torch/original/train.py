@@ -13,7 +13,6 @@ from d2lbert.inputs import named_inputs
 from d2lbert.original.outputs import predicted_classes
 from d2lbert.torch.data import to_numpy, to_tensors
 from d2lbert.torch.inputs import check
-from d2lbert.torch.original.heads import BertForSequenceClassification
 from d2lbert.torch.train import (
     copy_weights,
     evaluation,
@@ -80,8 +79,7 @@ def check_batch(net, batch):
     """Raise ValueError for what `d2lbert.inputs.named_inputs` refuses."""
     net = unwrapped(net)
     check(named_inputs, *batch.values(), names=tuple(batch),
-          config=net.config,
-          is_classifier=isinstance(net, BertForSequenceClassification))
+          config=net.config, architecture=type(net).__name__)
 
 
 def on_device(batch, device):
