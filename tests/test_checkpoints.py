@@ -19,6 +19,7 @@ from harness import (
     small_bert,
     small_classifier,
 )
+from safetensors.numpy import save_file
 from webserver import sha1, zipped
 
 from d2lbert.backends import BACKENDS, load_backend
@@ -307,10 +308,18 @@ def broken(params, what):
 def test_a_file_that_does_not_fit(backend, what, said, tmp_path):
     bert = small_bert(backend)
     before = bert.export_params()
-    save_params(tmp_path / "x", broken(before, what))
+    save_file(broken(before, what), tmp_path / "x")
     with pytest.raises(CheckpointError, match=said):
         load(bert, tmp_path / "x")
     assert_equal(bert.export_params(), before)
+
+
+@pytest.mark.parametrize("what", [np.nan, np.inf])
+def test_nothing_that_is_not_finite_is_saved(what, tmp_path):
+    params = broken(initial_params(bert_shapes(V, **SIZES)), what)
+    with pytest.raises(CheckpointError, match="dense1.weight .* not finite"):
+        save_params(tmp_path / "x", params)
+    assert not list(tmp_path.iterdir())
 
 
 @each_backend()

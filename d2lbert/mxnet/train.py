@@ -143,9 +143,13 @@ def set_seed(seed):
 
 
 def copy_weights(net):
-    """The weights of net as they are now, as `put_weights` takes them."""
+    """The weights of net as they are now, as `put_weights` takes them.
+
+    Those that a first input still has to give a size are left out.
+    """
     return {parameter: parameter.list_data()[0].copy()
-            for parameter in net.collect_params().values()}
+            for parameter in net.collect_params().values()
+            if min(parameter.shape) > 0}
 
 
 def put_weights(weights):
