@@ -8,6 +8,7 @@ graphs alone.
 B = batch size, L = sequence length, P = number of prediction slots.
 """
 
+from collections.abc import Mapping
 from math import prod
 from typing import Any, NamedTuple
 
@@ -15,6 +16,9 @@ import numpy as np
 
 IGNORED = -100  # the label that is not counted, as Hugging Face has it
 AS_IDS = "that of input_ids"
+INTEGERS = ("int32", "int64")  # what every backend can count and index with
+_LABELS = {"BertForPreTraining": ("labels", "next_sentence_label"),
+           "BertForSequenceClassification": ("labels",)}
 
 
 class Given(NamedTuple):
@@ -42,6 +46,13 @@ def not_a_tensor(given: Any, wanted: str) -> ValueError:
         f"a {wanted} belongs: to_tensors of the same backend makes one")
 
 
+def check_vocab_size(given: int, known: int) -> None:
+    """Raise ValueError unless the loss counts the words of the model."""
+    if given != known:
+        raise ValueError(f"vocab_size is {given}, but this model was built "
+                         f"with vocab_size={known}: give len(vocab) to both")
+
+
 def encoder_inputs(tokens: Given, segments: Given, valid_lens: Given | None,
                    *, vocab_size: int, max_len: int | None) -> None:
     """What a `BERTEncoder` reads: (B, L), (B, L), (B,) or None.
@@ -65,48 +76,66 @@ def encoder_inputs(tokens: Given, segments: Given, valid_lens: Given | None,
                      f"{length} columns", whole_floats=True)
 
 
-def prediction_slots(pred_positions: Given, *, shape: tuple[int, ...]
+def prediction_slots(pred_positions: Given | None, *, shape: tuple[int, ...]
                      ) -> None:
-    """Positions (B, P) in tokens of a shape (B, L)."""
+    """Positions (B, P), P 1 or more, in tokens of a shape (B, L)."""
     num_rows, length = shape
-    if len(pred_positions.shape) != 2 or pred_positions.shape[0] != num_rows:
+    if pred_positions is None:
+        raise _is_none("pred_positions")
+    if (len(pred_positions.shape) != 2 or 0 in pred_positions.shape
+            or pred_positions.shape[0] != num_rows):
         raise _wrong_shape("pred_positions", pred_positions.shape,
                            f"({num_rows}, P)", "P slots a row")
     _check_range("pred_positions", pred_positions, 0, length - 1,
                  "they are columns of tokens", f"{length} columns")
 
 
-def pretraining_batch(tokens: Given, segments: Given, valid_lens: Given,
-                      pred_positions: Given, mlm_weights: Given,
-                      mlm_Y: Given, nsp_y: Given, *, vocab_size: int,
+def pretraining_batch(*batch: Given, vocab_size: int,
                       max_len: int | None = None) -> None:
     """The 7-tuple of `load_data_wiki`; d2l lets valid_lens be (B, 1)."""
-    encoder_inputs(tokens, segments, _flat(valid_lens),
+    if len(batch) != 7:
+        raise ValueError(f"a batch of {len(batch)} arrays was given, not the "
+                         "7 of load_data_wiki")
+    (tokens, segments, valid_lens, pred_positions, mlm_weights, mlm_Y,
+     nsp_y) = batch
+    encoder_inputs(tokens, segments, _flat("valid_lens", valid_lens),
                    vocab_size=vocab_size, max_len=max_len)
     prediction_slots(pred_positions, shape=tokens.shape)
     _check_shape("mlm_weights", mlm_weights, pred_positions.shape,
                  "that of pred_positions")
     _check_numbers("mlm_weights", mlm_weights, 0,
                    "1 for a slot that counts, else 0")
-    labels("mlm_Y", mlm_Y, pred_positions.shape, vocab_size)
+    labels("mlm_Y", mlm_Y, pred_positions.shape, vocab_size, kind="words")
     labels("nsp_y", nsp_y, (tokens.shape[0],), 2)
+
+
+def classifier_inputs(*X: Given, vocab_size: int, max_len: int) -> None:
+    """The three inputs of a `BERTClassifier`."""
+    if len(X) != 3:
+        raise ValueError(f"{len(X)} inputs were given, not the 3 of a BERT: "
+                         "tokens, segments, valid_lens")
+    tokens, segments, valid_lens = X
+    encoder_inputs(tokens, segments, _flat("valid_lens", valid_lens),
+                   vocab_size=vocab_size, max_len=max_len)
 
 
 def class_labels(y: Given, *, shape: tuple[int, ...]) -> None:
     """Labels (B,) of classes, for logits of a shape (B, C)."""
+    if len(shape) != 2:
+        raise _wrong_shape("the logits", shape, "(B, C)", "one row a label")
     labels("the labels", y, shape[:-1], shape[-1])
 
 
 def labels(name: str, y: Given, shape: tuple[int, ...], num_classes: int,
-           ignored: int | None = None) -> None:
+           ignored: int | None = None, kind: str = "classes") -> None:
     """Numbers of classes; `ignored` stands where nothing is counted."""
     _check_shape(name, y, shape, "one label a prediction")
     if ignored is not None and y.values is not None:
         y = y._replace(values=y.values[y.values != ignored])
-    advice = "classes are counted from 0" + (
+    advice = f"{kind} are counted from 0" + (
         "" if ignored is None else f", and {ignored} is not counted")
     _check_range(name, y, 0, num_classes - 1, advice,
-                 f"{num_classes} classes")
+                 f"{num_classes} {kind}")
 
 
 def bert_inputs(input_ids: Given, attention_mask: Given | None,
@@ -135,6 +164,22 @@ def bert_inputs(input_ids: Given, attention_mask: Given | None,
         _check_mask("attention_mask", attention_mask)
 
 
+def check_names(batch: Any, has_labels: bool) -> None:
+    """Raise ValueError unless a batch is a dict of arrays, with labels.
+
+    Args:
+        has_labels: whether there have to be some.
+    """
+    if not isinstance(batch, Mapping):
+        raise ValueError(f"a batch is a {type(batch).__name__}, not a dict "
+                         "of arrays such as a tokenizer gives")
+    if nothing := [name for name, array in batch.items() if array is None]:
+        raise ValueError(f"{nothing[0]} is None: leave it out of the batch")
+    if has_labels and not {"labels", "next_sentence_label"} & batch.keys():
+        raise ValueError(f"the batch holds {', '.join(batch) or 'nothing'}, "
+                         "but no labels to learn from or to compare with")
+
+
 def named_inputs(*arrays: Given, names: tuple[str, ...], config: Any,
                  architecture: str) -> None:
     """A batch of the original BERT, arrays and their names, with labels.
@@ -148,6 +193,12 @@ def named_inputs(*arrays: Given, names: tuple[str, ...], config: Any,
     if "input_ids" not in batch:
         raise ValueError(f"the batch holds {', '.join(names) or 'nothing'}, "
                          "but no input_ids")
+    known = ("input_ids", "attention_mask", "token_type_ids",
+             *_LABELS.get(architecture, ()))
+    if architecture in _LABELS and set(names) - set(known):
+        raise ValueError(
+            f"the batch holds {', '.join(sorted(set(names) - set(known)))}, "
+            f"but a {architecture} reads {', '.join(known)}")
     ids = batch["input_ids"]
     bert_inputs(ids, batch.get("attention_mask"), batch.get("token_type_ids"),
                 config=config)
@@ -163,7 +214,7 @@ def pretraining_labels(words: Given | None, is_next: Given | None, *,
                        shape: tuple[int, ...]) -> None:
     """Labels of a `BertForPreTraining`, for logits of a shape (B, L, V)."""
     if words is not None:
-        labels("labels", words, shape[:2], shape[2], IGNORED)
+        labels("labels", words, shape[:2], shape[2], IGNORED, "words")
     if is_next is not None:
         labels("next_sentence_label", is_next, shape[:1], 2, IGNORED)
 
@@ -176,7 +227,7 @@ def classifier_labels(y: Given, *, shape: tuple[int, ...], problem: str
         problem: what they say, see `BertConfig.problem`.
     """
     if y.shape == (shape[0], 1):  # a column, as tables give it
-        y = _flat(y)
+        y = _flat("labels", y)
     if problem == "single_label_classification":
         if y.shape == shape:
             raise _wrong_shape(
@@ -194,13 +245,21 @@ def classifier_labels(y: Given, *, shape: tuple[int, ...], problem: str
                        1, bool_too=True)
 
 
-def _flat(given: Given) -> Given:
+def _flat(name: str, given: Given | None) -> Given:
+    if given is None:
+        raise _is_none(name)
     values = given.values
     return given._replace(shape=(prod(given.shape),),
                           values=None if values is None else values.ravel())
 
 
-def _check_is_batch(name: str, given: Given) -> None:
+def _is_none(name: str) -> ValueError:
+    return ValueError(f"{name} is None, where an array belongs")
+
+
+def _check_is_batch(name: str, given: Given | None) -> None:
+    if given is None:
+        raise _is_none(name)
     if len(given.shape) != 2:
         raise _wrong_shape(name, given.shape, "(B, L)", "a single sequence "
                            "is a batch of one row")
@@ -209,8 +268,10 @@ def _check_is_batch(name: str, given: Given) -> None:
                            "a batch has one row and one column at least")
 
 
-def _check_shape(name: str, given: Given, shape: tuple[int, ...],
+def _check_shape(name: str, given: Given | None, shape: tuple[int, ...],
                  why: str) -> None:
+    if given is None:
+        raise _is_none(name)
     if tuple(given.shape) != tuple(shape):
         raise _wrong_shape(name, given.shape, str(tuple(shape)), why)
 
@@ -226,13 +287,14 @@ def _check_range(name: str, given: Given, low: int, high: int, advice: str,
                  ) -> None:
     """Whole numbers from low to high, both included."""
     values = given.values
-    if not given.dtype.startswith(("int", "uint")):
+    if given.dtype not in INTEGERS:
         if not (whole_floats and "float" in given.dtype):
             raise ValueError(f"the values of {name} are {given.dtype}, not "
-                             f"integers: {advice}")
+                             f"integers ({' or '.join(INTEGERS)})")
         if values is not None and np.any(values != np.floor(values)):
-            raise ValueError(
-                f"the values of {name} are not whole numbers: {advice}")
+            odd = values[values != np.floor(values)][0]
+            raise ValueError(f"{name} holds {odd}, not only whole numbers: "
+                             f"{advice}")
     if values is not None and values.size:
         least, most = values.min(), values.max()
         if not low <= least <= most <= high:
@@ -262,8 +324,11 @@ def _check_numbers(name: str, given: Given, low: float, advice: str,
     if given.dtype == "bool" and not bool_too:
         raise ValueError(
             f"the values of {name} are bool, not numbers: {advice}")
-    if values is not None and not np.all(
-            np.isfinite(values) & (values >= low) & (values <= high)):
+    if values is not None and not np.isfinite(values).all():
+        raise ValueError(f"the values of {name} are not all finite: {advice}")
+    if values is not None and not np.all((values >= low) & (values <= high)):
         raise ValueError(
             f"the values of {name} go from {values.min()} to {values.max()}, "
-            f"but can be finite numbers from {low} to {high}: {advice}")
+            f"but can be {low} or more: {advice}" if high == np.inf else
+            f"the values of {name} go from {values.min()} to {values.max()}, "
+            f"but can be {low} to {high}: {advice}")

@@ -397,6 +397,13 @@ def test_no_weights_at_all(tmp_path):
     assert all(name in str(caught.value) for name in WEIGHTS)
 
 
+def test_a_beginning_of_no_weight(folder):
+    with pytest.raises(ValueError, match="'clasifier' is the beginning of no"
+                       ".*choose from bert, classifier"):
+        load_checkpoint_folder(folder, "BertForSequenceClassification",
+                               new="clasifier", num_labels=2)
+
+
 @pytest.mark.parametrize("name, twin", [
     ("cls.predictions.decoder.weight", WORDS),
     ("cls.predictions.decoder.bias", "cls.predictions.bias"),

@@ -24,6 +24,7 @@ from d2lbert.backends import BACKENDS, load_backend
 from d2lbert.original.config import BertConfig
 from d2lbert.run.models import make_original
 
+BACKENDS_HERE = list(filter(installed, BACKENDS))
 B, L, P = 6, 13, 4
 NAMES = ("tokens", "segments", "valid_lens", "pred_positions", "mlm_weights",
          "mlm_Y", "nsp_y")
@@ -58,20 +59,20 @@ WRONG = [
     ("valid_lens", first(10 ** 6), "go from .* to 1000000, "),
     ("valid_lens", first(0), "go from 0 to "),
     ("valid_lens", first(-3), "go from -3 to "),
-    ("valid_lens", first(2.5), "are not whole numbers"),
     ("valid_lens", lambda x: x > 3, "are bool, not integers"),
     ("valid_lens", lambda x: x[:-1], r"is \(5,\), not \(6,\)"),
     ("pred_positions", first(L), "go from 0 to 13, .*can be 0 to 12"),
     ("pred_positions", first(-1), "go from -1 to "),
     ("pred_positions", first(2 ** 30), "go from 0 to 1073741824, "),
     ("pred_positions", first(1.5), "are float.*, not integers"),
+    ("pred_positions", lambda x: x[:, :0], r"is \(6, 0\), not \(6, P\)"),
     ("pred_positions", flatten, r"is \(4,\), not \(6, P\)"),
     ("pred_positions", lambda x: x[1:], r"is \(5, 4\), not \(6, P\)"),
     ("mlm_weights", first(-1.0), "go from -1.0 to 1.0, "),
-    ("mlm_weights", first(np.nan), "go from nan to nan, "),
+    ("mlm_weights", first(np.nan), "are not all finite"),
     ("mlm_weights", lambda x: x > 0, "are bool, not numbers"),
     ("mlm_weights", flatten, r"is \(4,\), not \(6, 4\)"),
-    ("mlm_Y", first(V), f"go from .* to {V}, .*53 classes.*0 to 52"),
+    ("mlm_Y", first(V), f"go from .* to {V}, .*53 words.*0 to 52"),
     ("mlm_Y", first(-1), "go from -1 to"),
     ("mlm_Y", first(1.5), "are float.*, not integers"),
     ("mlm_Y", lambda x: x.ravel(), r"is \(24,\), not \(6, 4\)"),
@@ -123,6 +124,63 @@ def test_the_loss_says_what_is_wrong(backend):
 
 
 @each_backend()
+def test_batches_of_another_form(backend):
+    bert, batch = small_bert(backend), make_batch()
+    tensors = bert.d2l.to_tensors(batch)
+    for wrong, told in ((tensors[:6], "of 6 arrays was given, not the 7"),
+                        ((*tensors, tensors[0]), "of 8 arrays")):
+        with pytest.raises(ValueError, match=told):
+            bert.train([wrong], V, 1)
+    first_half = (tensors[0], tensors[1], bert.d2l.to_tensors(
+        (first(2.5)(batch[2]),))[0])
+    with pytest.raises(ValueError, match="valid_lens holds 2.5, not only"):
+        run(bert, *first_half)
+    with pytest.raises(ValueError, match="segments is None, where an array"):
+        run(bert, tensors[0], None, tensors[2])
+    with pytest.raises(ValueError, match="gives no batch"):
+        bert.evaluate([])
+    with pytest.raises(ValueError, match="no batch after 1 of 3 and cannot"):
+        bert.train(iter([tensors]), V, 3)
+    for number in (2.5, float("nan"), 0):
+        with pytest.raises(ValueError, match=f"num_steps is {number}, not a"):
+            bert.train([tensors], V, number)
+    with pytest.raises(ValueError, match=f"vocab_size is {V + 9}, but .*{V}"):
+        bert.train([tensors], V + 9, 1)
+
+
+@each_backend()
+def test_batches_of_numpy_are_taken(backend):
+    batch = make_batch()
+    bert, other = small_bert(backend), small_bert(backend)
+    log = bert.train([batch], V, 2)
+    assert log.mlm == other.train([bert.d2l.to_tensors(batch)], V, 2).mlm
+    assert bert.evaluate([batch]) == other.evaluate(
+        [bert.d2l.to_tensors(batch)])
+
+
+@each_backend()
+def test_loaders_take_integers_of_any_size(backend):
+    batch = make_batch()
+    short = tuple(x.astype(np.int16) if x.dtype == np.int32 else x
+                  for x in batch)
+    assert losses_and_grads(small_bert(backend), short)[:2] == (
+        losses_and_grads(small_bert(backend), batch)[:2])
+
+
+@each_backend()
+def test_slots_may_weigh_what_they_like(backend):
+    batch = list(make_batch())
+    batch[4] = batch[4] * np.linspace(0.1, 2, batch[4].size).reshape(
+        batch[4].shape).astype(np.float32)
+    bert = small_bert(backend)
+    clear = losses_and_grads(bert, tuple(batch))[0]
+    log = bert.train([bert.d2l.to_tensors(tuple(batch))], V, 1)
+    assert log.mlm[0] == pytest.approx(clear, rel=1e-5)
+    assert clear == pytest.approx(losses_and_grads(
+        small_bert(BACKENDS_HERE[0]), tuple(batch))[0], rel=1e-5)
+
+
+@each_backend()
 def test_lengths_may_be_whole_floats_and_a_column(backend):
     bert, batch = small_bert(backend), make_batch()
     losses = losses_and_grads(bert, batch)[:2]
@@ -146,6 +204,7 @@ def test_a_length_past_the_last_column_writes_nowhere(backend):
         return to_numpy(look(bert).run_block(bert, X_, lens))
 
     np.testing.assert_array_equal(attend([99, 3]), attend([4, 3]))
+    assert np.isfinite(attend([-5, 3])).all()
 
 
 @each_backend()
@@ -156,7 +215,7 @@ def test_arrays_of_another_kind_are_refused(backend):
         tensors[0] = other
         with pytest.raises(ValueError, match="was given, where a .* belongs"):
             run(bert, *tensors)
-    for name in set(filter(installed, BACKENDS)) - {backend}:
+    for name in set(BACKENDS_HERE) - {backend}:
         theirs = load_backend(name).to_tensors(batch)[:3]
         with pytest.raises(ValueError, match="was given, where a .* belongs"):
             run(bert, *theirs)
@@ -228,7 +287,7 @@ WRONG_NAMED = [
     ("attention_mask", IDS[:, None], r"is \(2, 1, 4\), not \(2, 4\)"),
 ]
 WRONG_WORDS = [
-    ("labels", IDS + V, f"go from .* to {V + 7}, .*53 classes"),
+    ("labels", IDS + V, f"go from .* to {V + 7}, .*53 words"),
     ("labels", IDS - 1, "go from -1 to 6, .*-100 is not counted"),
     ("labels", IDS[0], r"is \(4,\), not \(2, 4\)"),
     ("labels", IDS + 0.5, "are float.*, not integers"),
@@ -277,7 +336,7 @@ YES = np.array([[1, 0, 1], [0, 0, 1]])
 @pytest.mark.parametrize("config, right, wrong", [
     (replace(CONFIG, label_names=["score"]),
      [NUMBERS, NUMBERS[:, 0], YES[0, :2]],
-     [(NUMBERS * np.inf, "finite numbers"), (NUMBERS > 0, "are bool"),
+     [(NUMBERS * np.inf, "are not all finite"), (NUMBERS > 0, "are bool"),
       (NUMBERS[:1], r"is \(1, 1\), not \(2,\)"),
       (YES, r"is \(2, 3\), not \(2,\): this is a regression")]),
     (replace(CONFIG, label_names=["a", "b", "c"],
@@ -303,6 +362,36 @@ def call(bert, batch):
     if bert.params is None:
         return bert.net(**tensors)
     return bert.net.apply(bert.params, **tensors)
+
+
+@each_backend()
+def test_what_is_no_batch_of_named_arrays(backend):
+    bert = make_original(
+        backend, "BertForSequenceClassification", CONFIG, num_labels=3)
+    right = {**NAMED, "labels": np.array([0, 2])}
+    for wrong, told in (
+            (NAMED, "token_type_ids, but no labels"),
+            (tuple(right.values()), "a batch is a tuple, not a dict"),
+            ({**right, "special_tokens_mask": IDS}, "holds special_tokens_mas"
+             "k, but a BertForSequenceClassification reads input_ids"),
+            ({**right, "attention_mask": None}, "attention_mask is None")):
+        with pytest.raises(ValueError, match=told):
+            bert.fit([wrong], 1, 1e-3)
+        with pytest.raises(ValueError, match=told):
+            bert.predict_classes([wrong])
+    assert bert.infer(NAMED).loss is None
+
+
+@each_backend()
+def test_classes_are_compared_row_by_row(backend):
+    bert = make_original(
+        backend, "BertForSequenceClassification", CONFIG, num_labels=3)
+    guess = bert.infer(NAMED).logits.argmax(1)
+    column = {**NAMED, "labels": guess[:, None].astype(np.int32)}
+    some = {**NAMED, "labels": np.array([-100, guess[1]])}
+    for batches, number in (([column], 2), ([some], 1), ([some, column], 3)):
+        y_hat, y = bert.predict_classes(batches)
+        assert y_hat.shape == y.shape == (number,) and (y_hat == y).all()
 
 
 @each_backend()

@@ -310,6 +310,11 @@ def test_training_that_goes_wrong_leaves_weights_to_use(backend, capsys):
     assert log.diverged in capsys.readouterr().out and len(log.mlm) == 1
     assert bert.evaluate(data)[0] == pytest.approx(log.mlm[0], rel=1e-5)
 
+    bert = small_bert(backend)  # the last step, whose weights have no loss
+    log = bert.train(data, V, 1, lr=float("inf"))
+    assert "weights after step 1, at a learning rate of inf, " in log.diverged
+    assert np.isfinite(bert.evaluate(data)).all()
+
     net = small_classifier(backend)
     X, y = one[:3], one[6]
     data = [(bert.d2l.to_tensors(X), bert.d2l.to_tensors((y,))[0])] * 3

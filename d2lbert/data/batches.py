@@ -8,7 +8,7 @@ backends: the same seed gives each of them the same bytes in the same order.
 
 import os
 from collections.abc import Callable, Iterable, Iterator
-from itertools import chain, islice, repeat
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -169,20 +169,19 @@ def take(train_iter: Iterable[Any], num_steps: int) -> Iterator[Any]:
     Batches come trimmed where the iterator can do that.
 
     Raises:
-        ValueError: if the iterator is empty.
+        ValueError: if the iterator is empty, or cannot start again.
     """
-    epoch = getattr(train_iter, "trimmed", train_iter.__iter__)
-    batches = chain.from_iterable(map(_not_empty, (
-        start() for start in repeat(epoch))))
-    return islice(batches, num_steps)
-
-
-def _not_empty(batches: Iterable[Any]) -> Iterator[Any]:
-    batch = None
-    for batch in batches:
-        yield batch
-    if batch is None:
-        raise ValueError("the training iterator gives no batch")
+    epoch, count = getattr(train_iter, "trimmed", train_iter.__iter__), 0
+    while count < num_steps:
+        before = count
+        for batch in islice(epoch(), num_steps - count):
+            yield batch
+            count += 1
+        if count == before:
+            raise ValueError(
+                f"the training iterator gives no batch after {count} of "
+                f"{num_steps} and cannot start again: give a list or a loader"
+                if count else "the training iterator gives no batch")
 
 
 def corpus_vocab(corpus: Corpus, order: str = "frequency") -> Vocab:

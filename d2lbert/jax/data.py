@@ -18,7 +18,14 @@ def to_tensors(batch):
     """
     if isinstance(batch, dict):
         return dict(zip(batch, to_tensors(batch.values())))
-    return tuple(map(jnp.asarray, batch))
+    return tuple(map(_as_array, batch))
+
+
+def _as_array(x):
+    x = jnp.asarray(x)
+    is_odd = (jnp.issubdtype(x.dtype, jnp.integer)
+              and x.dtype not in (jnp.int32, jnp.int64))
+    return x.astype(jnp.int32) if is_odd else x
 
 
 def to_numpy(array):

@@ -16,6 +16,8 @@ import jax.numpy as jnp
 import optax
 from flax import linen as nn
 
+from d2lbert.inputs import check_vocab_size
+
 CHUNK = 512  # slots projected at a time
 
 
@@ -74,6 +76,7 @@ def fused_batch_loss(net, params, rng, loss, vocab_size, tokens_X,
                      segments_X, valid_lens_x, pred_positions_X,
                      mlm_weights_X, mlm_Y, nsp_y):
     """`_get_batch_loss_bert` for our BERTModel and plain cross-entropy."""
+    check_vocab_size(vocab_size, net.vocab_size)
     # Slots of weight 1, then, to fill the last chunk, places out of range
     room = -(-mlm_weights_X.size // CHUNK) * CHUNK
     slots = jnp.nonzero(mlm_weights_X, size=room,

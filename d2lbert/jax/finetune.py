@@ -8,7 +8,7 @@ from flax import linen as nn
 
 from d2lbert.data.pairs import pairs_to_inputs
 from d2lbert.data.snli import LABELS
-from d2lbert.inputs import class_labels, encoder_inputs
+from d2lbert.inputs import class_labels, classifier_inputs
 from d2lbert.jax.data import to_numpy
 from d2lbert.jax.inputs import check
 from d2lbert.jax.model import BERTEncoder, Dense, dropout_rngs, init_params
@@ -119,7 +119,7 @@ def train_ch13(net, train_iter, test_iter, loss, trainer, num_epochs,
         and examples a second.
 
     Raises:
-        ValueError: for what `d2lbert.inputs.encoder_inputs` and
+        ValueError: for what `d2lbert.inputs.classifier_inputs` and
             `class_labels` refuse, or a batch that cannot be divided among
             the devices.
     """
@@ -167,9 +167,8 @@ def check_features(net, X):
     """
     bert = getattr(net, "bert", None)
     if hasattr(bert, "max_len"):
-        tokens_X, segments_X, valid_lens_x = X
-        check(encoder_inputs, tokens_X, segments_X, valid_lens_x.reshape(-1),
-              vocab_size=bert.vocab_size, max_len=bert.max_len)
+        check(classifier_inputs, *X, vocab_size=bert.vocab_size,
+              max_len=bert.max_len)
 
 
 def shape_of_logits(net, params, X):

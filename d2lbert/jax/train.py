@@ -16,7 +16,7 @@ from d2lbert.jax.data import to_numpy
 from d2lbert.jax.fast import fused_batch_loss, is_plain_cross_entropy
 from d2lbert.jax.inputs import check
 from d2lbert.jax.model import BERTModel, dropout_rngs, init_params
-from d2lbert.training.logs import TrainingLog
+from d2lbert.training.logs import TrainingLog, means_of
 from d2lbert.training.schedules import rates
 
 
@@ -193,8 +193,7 @@ def evaluate_bert(net, params, data_iter):
               max_len=net.max_len)
         sums = sums + np.array(
             _evaluate_batch(net, params, batch), np.float64)
-    mlm, slots, nsp, right, pairs = sums.tolist()
-    return mlm / slots, nsp / pairs, right / pairs
+    return means_of(sums)
 
 
 @partial(jax.jit, static_argnums=0)

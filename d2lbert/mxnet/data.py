@@ -3,6 +3,7 @@
 from functools import partialmethod
 from types import MethodType
 
+import numpy
 from mxnet import cpu, np
 from mxnet.gluon.data import ArrayDataset, DataLoader
 
@@ -17,7 +18,14 @@ def to_tensors(batch):
     """
     if isinstance(batch, dict):
         return dict(zip(batch, to_tensors(batch.values())))
-    return tuple(np.array(x, ctx=cpu()) for x in batch)
+    return tuple(np.array(_known(x), ctx=cpu()) for x in batch)
+
+
+def _known(x):
+    """The same integers in a type that MXNet knows."""
+    is_odd = (isinstance(x, numpy.ndarray) and x.dtype.kind in "iu"
+              and x.dtype not in (numpy.int32, numpy.int64))
+    return x.astype(numpy.int64) if is_odd else x
 
 
 class SNLIBERTDataset(pairs.SNLIBERTDataset):

@@ -14,6 +14,8 @@ import numpy
 from mxnet import np, npx
 from mxnet.gluon.loss import SoftmaxCELoss
 
+from d2lbert.inputs import check_vocab_size
+
 
 def fused_attention(F, Q, K, V, lens, scale, dropout):
     """The vectors of `dot_product_attention`, not its weights.
@@ -27,9 +29,10 @@ def fused_attention(F, Q, K, V, lens, scale, dropout):
         weights = F.npx.softmax(scores, temperature=scale)
     else:  # a length for each row of scores
         rows = F.npx.arange_like(scores, axis=1)
-        # MXNet's softmax would write past the last column
+        # MXNet's softmax would write past the first and the last column
         columns = F.npx.arange_like(scores, axis=2).astype("float32")
         lens = F.np.minimum(lens, F.np.max(columns) + 1)
+        lens = F.np.where(lens > 0, lens, F.np.zeros_like(lens))
         lens = (lens + 0 * rows.astype("float32")).astype("int32")
         weights = F.npx.softmax(
             scores, lens, use_length=True, temperature=scale)
@@ -48,6 +51,7 @@ def fused_batch_loss(net, loss, vocab_size, tokens_X_shards,
                      pred_positions_X_shards, mlm_weights_X_shards,
                      mlm_Y_shards, nsp_y_shards):
     """`_get_batch_loss_bert` for our BERTModel and plain cross-entropy."""
+    check_vocab_size(vocab_size, net.encoder.vocab_size)
     mlm_ls, nsp_ls, ls = [], [], []
     for (tokens_X, segments_X, valid_lens_x, pred_positions_X,
          mlm_weights_X, mlm_Y, nsp_y) in zip(
@@ -56,10 +60,10 @@ def fused_batch_loss(net, loss, vocab_size, tokens_X_shards,
             nsp_y_shards):
         encoded_X = net.encoder(
             tokens_X, segments_X, valid_lens_x.reshape(-1))
-        at, labels, weight = _used_slots(
+        at, labels, shares = _used_slots(
             pred_positions_X, mlm_weights_X, mlm_Y)
-        X = npx.gather_nd(encoded_X, at)
-        mlm_ls.append(loss(net.mlm.mlp(X), labels).mean() * weight)
+        per_slot = loss(net.mlm.mlp(npx.gather_nd(encoded_X, at)), labels)
+        mlm_ls.append((per_slot * shares.astype(per_slot.dtype)).sum())
         nsp_Y_hat = net.nsp(net.hidden(encoded_X[:, 0]))
         nsp_ls.append(loss(nsp_Y_hat, nsp_y).mean())
         ls.append(mlm_ls[-1] + nsp_ls[-1])
@@ -67,16 +71,18 @@ def fused_batch_loss(net, loss, vocab_size, tokens_X_shards,
 
 
 def _used_slots(pred_positions_X, mlm_weights_X, mlm_Y):
-    """Rows and columns (2, N) of the slots of weight 1, labels (N,), and 1.
+    """The slots that count: their places (2, N), labels (N,), shares (N,).
 
-    Where there is none, some slot and weight 0: MXNet has no empty arrays.
-    Found on the host, from the batch alone, so that no step is waited for.
+    A share is that of a slot's weight in the sum of weights. Where no slot
+    counts there is one with share 0: MXNet has no empty arrays. Found on the
+    host, from the batch alone, so that no step is waited for.
     """
-    rows, slots = mlm_weights_X.asnumpy().nonzero()
-    weight = min(len(rows), 1)
-    if not weight:
+    weights = mlm_weights_X.asnumpy()
+    rows, slots = weights.nonzero()
+    if not len(rows):
         rows = slots = numpy.array([0])
+    shares = weights[rows, slots] / max(weights.sum(), 1e-8)
     at = numpy.stack([rows, pred_positions_X.asnumpy()[rows, slots]])
     labels = mlm_Y.asnumpy()[rows, slots]
     return *(np.array(x, dtype="int32", ctx=mlm_Y.ctx)
-             for x in (at, labels)), weight
+             for x in (at, labels)), np.array(shares, ctx=mlm_Y.ctx)

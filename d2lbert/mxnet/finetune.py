@@ -8,7 +8,7 @@ from mxnet.gluon import nn
 
 from d2lbert.data.pairs import pairs_to_inputs
 from d2lbert.data.snli import LABELS
-from d2lbert.inputs import class_labels, encoder_inputs
+from d2lbert.inputs import class_labels, classifier_inputs
 from d2lbert.mxnet.checkpoint import is_initialized
 from d2lbert.mxnet.inputs import check
 from d2lbert.mxnet.model import Dense
@@ -157,9 +157,8 @@ def check_features(net, X):
     """
     encoder = getattr(net, "encoder", None)
     if hasattr(encoder, "max_len"):
-        tokens_X, segments_X, valid_lens_x = X
-        check(encoder_inputs, tokens_X, segments_X, valid_lens_x.reshape(-1),
-              vocab_size=encoder.vocab_size, max_len=encoder.max_len)
+        check(classifier_inputs, *X, vocab_size=encoder.vocab_size,
+              max_len=encoder.max_len)
 
 
 def check_devices(net, devices):

@@ -11,10 +11,11 @@ from d2lbert.data.batches import take
 from d2lbert.data.pretraining import pad_inputs
 from d2lbert.inputs import pretraining_batch
 from d2lbert.mxnet.checkpoint import is_initialized
+from d2lbert.mxnet.data import to_tensors
 from d2lbert.mxnet.fast import fused_batch_loss, is_plain_cross_entropy
 from d2lbert.mxnet.inputs import check
 from d2lbert.mxnet.model import BERTModel
-from d2lbert.training.logs import TrainingLog
+from d2lbert.training.logs import TrainingLog, means_of
 from d2lbert.training.schedules import rates
 
 
@@ -119,6 +120,7 @@ def train_bert(train_iter, net, loss, vocab_size, devices, num_steps,
     batches = log.watch(take(train_iter, num_steps),
                         partial(copy_weights, net))
     for batch, rate in zip(batches, rates(num_steps, lr, warmup)):
+        batch = to_tensors(batch)
         check(pretraining_batch, *batch, vocab_size=vocab_size)
         batch = [shard(x, devices) for x in batch]
         mlm_shares, nsp_shares = shares(batch[4], batch[6])
@@ -206,6 +208,7 @@ def evaluate_bert(net, data_iter):
     """
     loss, device, sums = SoftmaxCELoss(), devices_of(net)[0], 0
     for batch in take(data_iter, len(data_iter)):
+        batch = to_tensors(batch)
         check(pretraining_batch, *batch, vocab_size=net.encoder.vocab_size)
         *X, weights, mlm_Y, nsp_y = (x.as_in_ctx(device) for x in batch)
         _, mlm_Y_hat, nsp_Y_hat = net(*X)
@@ -216,8 +219,7 @@ def evaluate_bert(net, data_iter):
         sums = sums + numpy.array([
             float(mlm_l.sum()) * weights.shape[1], float(weights.sum()),
             float(nsp_l.sum()), float(right.sum()), len(nsp_y)])
-    mlm, slots, nsp, right, pairs = sums.tolist()
-    return mlm / slots, nsp / pairs, right / pairs
+    return means_of(sums)
 
 
 def encode(net, pairs, vocab):

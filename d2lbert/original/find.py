@@ -61,6 +61,12 @@ def load_checkpoint_folder(source: str | Path, architecture: str,
         raise TypeError(f"{architecture} has no {', '.join(labels)}: only a "
                         "BertForSequenceClassification has")
     shapes = SHAPES[architecture](config, **sizes)
+    for beginning in new:
+        if not any(name.startswith(beginning) for name in shapes):
+            raise ValueError(
+                f"new={beginning!r} is the beginning of no weight of a "
+                f"{architecture}: choose from "
+                f"{', '.join(sorted({n.partition('.')[0] for n in shapes}))}")
     return config, fit_checkpoint(weights, shapes, new), sizes
 
 

@@ -5,6 +5,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from d2lbert.inputs import IGNORED
+
 
 class BertOutputs(NamedTuple):
     """What a `BertModel` computes.
@@ -75,15 +77,17 @@ def to_bert_batch(batch: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
             "next_sentence_label": 1 - is_next}
 
 
-def predicted_classes(problem: str, logits: np.ndarray) -> np.ndarray:
-    """What a classifier says.
+def classes(problem: str, logits: np.ndarray, labels: np.ndarray
+            ) -> tuple[np.ndarray, np.ndarray]:
+    """What a classifier says of a batch, and what is true.
 
     Args:
         problem: `BertConfig.problem`.
-        logits: (B, C).
+        logits: (B, C); labels: as its loss takes them.
 
     Returns:
-        Integers: classes (B,), or 0 and 1 for each of several labels (B, C).
+        Two integer arrays: classes (N,), without the labels -100; or 0 and 1
+        for each of several labels (B, C).
 
     Raises:
         ValueError: for a regression, which has no classes.
@@ -91,6 +95,7 @@ def predicted_classes(problem: str, logits: np.ndarray) -> np.ndarray:
     if problem == "regression":
         raise ValueError("this net is a regression and predicts no classes: "
                          "its numbers are the logits that infer gives")
-    if problem == "multi_label_classification":
-        return (logits > 0).astype(int)  # more probable than not
-    return logits.argmax(1)
+    if problem == "multi_label_classification":  # more probable than not
+        return (logits > 0).astype(int), labels.reshape(logits.shape)
+    counted = labels.reshape(-1) != IGNORED
+    return logits.argmax(1)[counted], labels.reshape(-1)[counted]

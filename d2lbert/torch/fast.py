@@ -15,6 +15,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from d2lbert.inputs import check_vocab_size
+
 CHUNK = 256  # slots projected at a time
 
 
@@ -66,6 +68,7 @@ def fused_batch_loss(net, loss, vocab_size, tokens_X, segments_X,
                      valid_lens_x, pred_positions_X, mlm_weights_X, mlm_Y,
                      nsp_y):
     """`_get_batch_loss_bert` for our BERTModel and plain cross-entropy."""
+    check_vocab_size(vocab_size, net.encoder.vocab_size)
     encoded_X = net.encoder(
         tokens_X, segments_X, valid_lens_x.reshape(-1))
     rows, slots = mlm_weights_X.nonzero(as_tuple=True)

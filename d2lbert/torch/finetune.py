@@ -8,7 +8,7 @@ from torch import nn
 
 from d2lbert.data.pairs import pairs_to_inputs
 from d2lbert.data.snli import LABELS
-from d2lbert.inputs import class_labels, encoder_inputs
+from d2lbert.inputs import class_labels, classifier_inputs
 from d2lbert.torch.data import to_numpy
 from d2lbert.torch.inputs import check
 from d2lbert.torch.model import init_weights
@@ -138,9 +138,8 @@ def check_features(net, X):
     """
     encoder = getattr(unwrapped(net), "encoder", None)
     if hasattr(encoder, "max_len"):
-        tokens_X, segments_X, valid_lens_x = X
-        check(encoder_inputs, tokens_X, segments_X, valid_lens_x.reshape(-1),
-              vocab_size=encoder.vocab_size, max_len=encoder.max_len)
+        check(classifier_inputs, *X, vocab_size=encoder.vocab_size,
+              max_len=encoder.max_len)
 
 
 def scale_rates(trainer, peaks, factor):

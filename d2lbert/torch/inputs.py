@@ -1,6 +1,5 @@
 """The contract of `d2lbert.inputs` for PyTorch's tensors."""
 
-import numpy as np
 import torch
 
 from d2lbert.inputs import Given, not_a_tensor
@@ -18,11 +17,9 @@ def check(rule, *tensors, **sizes):
 
 
 def given(x):
-    """What is known of a tensor or None, or of an array on the host."""
+    """What is known of a tensor or None."""
     if x is None:
         return None
-    if isinstance(x, np.ndarray):
-        return Given.of(x)
     if not isinstance(x, torch.Tensor):
         raise not_a_tensor(x, "torch.Tensor")
     return Given(x.shape, str(x.dtype).removeprefix("torch."), _values(x))

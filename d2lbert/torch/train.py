@@ -11,11 +11,11 @@ from torch import nn
 from d2lbert.data.batches import take
 from d2lbert.data.pretraining import pad_inputs
 from d2lbert.inputs import pretraining_batch
-from d2lbert.torch.data import to_numpy
+from d2lbert.torch.data import to_numpy, to_tensors
 from d2lbert.torch.fast import fused_batch_loss, is_plain_cross_entropy
 from d2lbert.torch.inputs import check
 from d2lbert.torch.model import BERTModel
-from d2lbert.training.logs import TrainingLog
+from d2lbert.training.logs import TrainingLog, means_of
 from d2lbert.training.schedules import rates
 
 
@@ -124,6 +124,7 @@ def train_bert(train_iter, net, loss, vocab_size, devices, num_steps,
     batches = log.watch(take(train_iter, num_steps),
                         partial(copy_weights, net))
     for batch, rate in zip(batches, rates(num_steps, lr, warmup)):
+        batch = to_tensors(batch)
         check(pretraining_batch, *batch, vocab_size=vocab_size)
         batch = [x.to(devices[0]) for x in batch]
         mlm_l, nsp_l, l = batch_loss(net, loss, vocab_size, *batch)
@@ -168,6 +169,7 @@ def evaluate_bert(net, data_iter):
     sums = 0
     with evaluation(net) as device:
         for batch in take(data_iter, len(data_iter)):
+            batch = to_tensors(batch)
             check(pretraining_batch, *batch,
                   vocab_size=unwrapped(net).encoder.vocab_size)
             *X, weights, mlm_Y, nsp_y = (x.to(device) for x in batch)
@@ -179,8 +181,7 @@ def evaluate_bert(net, data_iter):
                 float((mlm_l * weights.flatten()).sum()),
                 float(weights.sum()), float(nsp_l.sum()), float(right),
                 len(nsp_y)])
-    mlm, slots, nsp, right, pairs = sums.tolist()
-    return mlm / slots, nsp / pairs, right / pairs
+    return means_of(sums)
 
 
 def encode(net, pairs, vocab):

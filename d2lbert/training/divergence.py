@@ -1,6 +1,6 @@
 """A loss that is no number any more, and the weights from before that."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from math import isfinite
 from typing import Any
 
@@ -12,11 +12,17 @@ def first_bad(rows: Sequence[Sequence[float]]) -> int:
 
 
 def describe(step: int, row: Sequence[float], rate: str) -> str:
-    """What went wrong at a step, from 1, and what to try."""
-    value = next(value for value in row if not isfinite(value))
-    return (f"the loss of step {step}, at {rate}, is {value}: training ends "
-            "and goes back to the last weights with a finite loss; try a "
-            "lower learning rate or a longer warm-up")
+    """What went wrong at a step, from 1, and what to try.
+
+    Args:
+        row: what the step gave; empty if it is the weights that it left.
+    """
+    what = next((f"loss of step {step}, at {rate}, is {value}"
+                 for value in row if not isfinite(value)),
+                f"weights after step {step}, at {rate}, are not finite")
+    return (f"the {what}: training ends and goes back to the last weights "
+            "with a finite loss; try a lower learning rate or a longer "
+            "warm-up")
 
 
 class Keeper:
@@ -41,7 +47,18 @@ class Keeper:
         self.good, self._newest = self._newest, None  # never three at a time
         self._newest = self._copy()
 
+    def is_finite_now(self) -> bool:
+        """Whether all weights are finite, as they are now."""
+        return all(isfinite(float(weight.sum()))
+                   for weight in _leaves(self._copy()))
+
     def close(self, has_finite_loss: bool) -> None:
         """No more copies; did a finite loss follow the newest one?"""
         if has_finite_loss:
             self.good = self._newest
+
+
+def _leaves(weights: Any) -> Iterator[Any]:
+    """The arrays in a dict of arrays or of such dicts."""
+    for value in weights.values():
+        yield from _leaves(value) if isinstance(value, Mapping) else (value,)

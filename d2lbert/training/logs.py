@@ -9,6 +9,8 @@ from d2lbert.training.interrupts import first_interrupt_noted
 from d2lbert.training.plotting import Animator
 from d2lbert.training.steps import StepLog
 
+NO_BATCH = "there is nothing to evaluate: the iterator gives no batch"
+
 
 def last_tenth(losses: Sequence[float]) -> float:
     """The mean over the last tenth of the steps, one step at least."""
@@ -199,6 +201,23 @@ def _means(rows: list[tuple[float, ...]]) -> tuple[float, float]:
     return float(loss / examples), float(right / examples)
 
 
+def means_of(sums: Any) -> tuple[float, float, float]:
+    """Masked-LM loss, next-sentence loss and accuracy, from their sums.
+
+    Args:
+        sums: array of the masked-LM loss, the slots of weight 1, the
+            next-sentence loss, the right answers and the pairs; 0 where
+            there was no batch.
+
+    Raises:
+        ValueError: for no batch.
+    """
+    if np.ndim(sums) == 0:
+        raise ValueError(NO_BATCH)
+    mlm, slots, nsp, right, pairs = sums.tolist()
+    return mlm / slots if slots else 0.0, nsp / pairs, right / pairs
+
+
 def gather(batches: Iterable[tuple[np.ndarray, np.ndarray]],
            ) -> tuple[np.ndarray, np.ndarray]:
     """Predicted and true classes of all batches, two (N,) arrays.
@@ -211,7 +230,6 @@ def gather(batches: Iterable[tuple[np.ndarray, np.ndarray]],
     """
     batches = list(batches)
     if not batches:
-        raise ValueError("there is nothing to evaluate: the iterator gives "
-                         "no batch")
+        raise ValueError(NO_BATCH)
     y_hat, y = zip(*batches)
     return np.concatenate(y_hat).astype(int), np.concatenate(y).astype(int)

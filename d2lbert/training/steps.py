@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterable, Iterator
 from time import perf_counter
 from typing import Any, TypeVar
 
+import numpy as np
+
 from d2lbert.training.divergence import Keeper, describe, first_bad
 from d2lbert.training.interrupts import first_interrupt_noted
 from d2lbert.training.plotting import progress
@@ -44,8 +46,9 @@ class StepLog:
     _RATE = "a learning rate of {:.3g}"
 
     def __init__(self, num_steps: int) -> None:
-        if num_steps < 1:
-            raise ValueError(f"num_steps is {num_steps}, not 1 or more")
+        if not isinstance(num_steps, (int, np.integer)) or num_steps < 1:
+            raise ValueError(
+                f"num_steps is {num_steps}, not a whole number from 1")
         self.num_steps, self.examples = num_steps, 0
         self.seconds, self.warmup_seconds = 0.0, 0.0
         self.stopped, self.diverged = False, ""
@@ -53,6 +56,7 @@ class StepLog:
         self._every = max(1, num_steps // 50)
         self._unread: list[tuple[tuple, float]] = []
         self._keeper: Keeper | None = None
+        self._last_rate = float("nan")
         self._shapes: set[tuple] = set()
         self._started: float | None = None
         self._bar = progress(None, total=num_steps, unit="step")
@@ -80,13 +84,21 @@ class StepLog:
             self._keeper = Keeper(copy_weights)
         try:
             with first_interrupt_noted(self._stop):
-                for batch in batches:
-                    yield from self._timed(batch)
-                    if self.stopped:
-                        break
+                yield from self._watched(batches)
+            self._stop_clock()
+            self._check_weights()
         finally:
             self._stop_clock()
             self._end()
+
+    def _watched(self, batches: Iterable[Batch]) -> Iterator[Batch]:
+        added = self._added
+        for batch in batches:
+            yield from self._timed(batch)
+            if self.stopped:
+                break
+        if self._added == added:
+            raise ValueError("the iterator gives no batch")
 
     def _stop(self) -> None:
         self.stopped = True
@@ -112,7 +124,7 @@ class StepLog:
             rate: the learning rate of the step; in fine-tuning the share of
                 the trainer's.
         """
-        self._added += 1
+        self._added, self._last_rate = self._added + 1, rate
         self._unread.append((values, rate))
         if len(self._unread) >= self._every:
             self._read()
@@ -154,6 +166,12 @@ class StepLog:
         if end:
             self._bar.update(end)
             self._take(rows[:end])
+
+    def _check_weights(self) -> None:
+        """The last step has no loss that would tell of what it left."""
+        if self._keeper and not self.diverged and self._added and (
+                not self._keeper.is_finite_now()):
+            self._diverge(self._added, (), self._last_rate)
 
     def _diverge(self, step: int, row: tuple[float, ...], rate: float
                  ) -> None:

@@ -13,12 +13,12 @@ import numpy as np
 import optax
 
 from d2lbert.data.batches import take
-from d2lbert.inputs import named_inputs
+from d2lbert.inputs import check_names, named_inputs
 from d2lbert.jax.data import to_numpy
 from d2lbert.jax.inputs import check
 from d2lbert.jax.model import init_params
 from d2lbert.jax.train import copy_weights, try_gpu
-from d2lbert.original.outputs import predicted_classes
+from d2lbert.original.outputs import classes
 from d2lbert.training.logs import LossLog, gather
 from d2lbert.training.schedules import rates
 
@@ -103,8 +103,13 @@ def clip_gradients(grads):
     return jax.tree.map(lambda g: scale * g, grads)
 
 
-def check_batch(net, batch):
-    """Raise ValueError for what `d2lbert.inputs.named_inputs` refuses."""
+def check_batch(net, batch, has_labels=True):
+    """Raise ValueError for what `d2lbert.inputs.named_inputs` refuses.
+
+    Args:
+        has_labels: whether there have to be labels.
+    """
+    check_names(batch, has_labels)
     check(named_inputs, *batch.values(), names=tuple(batch),
           config=net.config, architecture=type(net).__name__)
 
@@ -120,7 +125,7 @@ def infer(net, params, batch, **options):
     Returns:
         The net's outputs, as NumPy arrays.
     """
-    check_batch(net, batch)
+    check_batch(net, batch, has_labels=False)
     return jax.tree.map(to_numpy, forward(net, params, batch, **options))
 
 
@@ -135,13 +140,18 @@ def predict_classes(net, params, batches):
     """Predicted and true classes, in evaluation mode.
 
     Returns:
-        Two (N,) arrays; (N, C), 0 and 1, where several labels may hold.
+        Two (N,) arrays, without the labels -100; (N, C), 0 and 1, where
+        several labels may hold.
 
     Raises:
-        ValueError: for a regression, which has no classes.
+        ValueError: for a regression, which has no classes, or a batch
+            without labels.
     """
     problem = net.config.problem
-    return gather(
-        (predicted_classes(problem, infer(net, params, batch).logits),
-         batch["labels"])
-        for batch in batches)
+
+    def answers(batch):
+        check_batch(net, batch)
+        logits = infer(net, params, batch).logits
+        return classes(problem, logits, np.asarray(batch["labels"]))
+
+    return gather(map(answers, batches))

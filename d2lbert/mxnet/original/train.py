@@ -10,7 +10,7 @@ from mxnet import autograd, np
 from mxnet.gluon import Trainer
 
 from d2lbert.data.batches import take
-from d2lbert.inputs import named_inputs
+from d2lbert.inputs import check_names, named_inputs
 from d2lbert.mxnet.data import to_tensors
 from d2lbert.mxnet.inputs import check
 from d2lbert.mxnet.train import (
@@ -22,7 +22,7 @@ from d2lbert.mxnet.train import (
     set_seed,
     try_gpu,
 )
-from d2lbert.original.outputs import predicted_classes
+from d2lbert.original.outputs import classes
 from d2lbert.training.logs import LossLog, gather
 from d2lbert.training.schedules import rates
 
@@ -93,9 +93,14 @@ def clip_gradients(net, device):
         grad *= scale
 
 
-def check_batch(net, batch):
-    """Raise ValueError for what `d2lbert.inputs.named_inputs` refuses."""
-    check(named_inputs, *batch.values(), names=tuple(batch),
+def check_batch(net, batch, has_labels=True):
+    """Raise ValueError for what `d2lbert.inputs.named_inputs` refuses.
+
+    Args:
+        has_labels: whether there have to be labels.
+    """
+    check_names(batch, has_labels)
+    check(named_inputs, *to_tensors(batch).values(), names=tuple(batch),
           config=net.config, architecture=type(net).__name__)
 
 
@@ -116,7 +121,7 @@ def infer(net, batch, **options):
     Returns:
         The net's outputs, as NumPy arrays.
     """
-    check_batch(net, batch)
+    check_batch(net, batch, has_labels=False)
     batch = on_device(batch, devices_of(net)[0])
     return _as_numpy(net(**batch, **options))
 
@@ -134,13 +139,18 @@ def predict_classes(net, batches):
     """Predicted and true classes, in evaluation mode.
 
     Returns:
-        Two (N,) arrays; (N, C), 0 and 1, where several labels may hold.
+        Two (N,) arrays, without the labels -100; (N, C), 0 and 1, where
+        several labels may hold.
 
     Raises:
-        ValueError: for a regression, which has no classes.
+        ValueError: for a regression, which has no classes, or a batch
+            without labels.
     """
     problem = net.config.problem
-    return gather(
-        (predicted_classes(problem, infer(net, batch).logits),
-         _as_numpy(batch["labels"]))
-        for batch in batches)
+
+    def answers(batch):
+        check_batch(net, batch)
+        logits = infer(net, batch).logits
+        return classes(problem, logits, _as_numpy(batch["labels"]))
+
+    return gather(map(answers, batches))

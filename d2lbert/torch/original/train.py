@@ -9,8 +9,8 @@ from functools import partial
 import torch
 
 from d2lbert.data.batches import take
-from d2lbert.inputs import named_inputs
-from d2lbert.original.outputs import predicted_classes
+from d2lbert.inputs import check_names, named_inputs
+from d2lbert.original.outputs import classes
 from d2lbert.torch.data import to_numpy, to_tensors
 from d2lbert.torch.inputs import check
 from d2lbert.torch.train import (
@@ -75,10 +75,15 @@ def clip_gradients(net):
     torch.nn.utils.clip_grad_norm_(net.parameters(), CLIP)
 
 
-def check_batch(net, batch):
-    """Raise ValueError for what `d2lbert.inputs.named_inputs` refuses."""
+def check_batch(net, batch, has_labels=True):
+    """Raise ValueError for what `d2lbert.inputs.named_inputs` refuses.
+
+    Args:
+        has_labels: whether there have to be labels.
+    """
+    check_names(batch, has_labels)
     net = unwrapped(net)
-    check(named_inputs, *batch.values(), names=tuple(batch),
+    check(named_inputs, *to_tensors(batch).values(), names=tuple(batch),
           config=net.config, architecture=type(net).__name__)
 
 
@@ -98,7 +103,7 @@ def infer(net, batch, **options):
     Returns:
         The net's outputs, as NumPy arrays.
     """
-    check_batch(net, batch)
+    check_batch(net, batch, has_labels=False)
     with evaluation(net) as device:
         return _as_numpy(net(**on_device(batch, device), **options))
 
@@ -116,13 +121,18 @@ def predict_classes(net, batches):
     """Predicted and true classes, in evaluation mode.
 
     Returns:
-        Two (N,) arrays; (N, C), 0 and 1, where several labels may hold.
+        Two (N,) arrays, without the labels -100; (N, C), 0 and 1, where
+        several labels may hold.
 
     Raises:
-        ValueError: for a regression, which has no classes.
+        ValueError: for a regression, which has no classes, or a batch
+            without labels.
     """
     problem = unwrapped(net).config.problem
-    return gather(
-        (predicted_classes(problem, infer(net, batch).logits),
-         _as_numpy(batch["labels"]))
-        for batch in batches)
+
+    def answers(batch):
+        check_batch(net, batch)
+        logits = infer(net, batch).logits
+        return classes(problem, logits, _as_numpy(batch["labels"]))
+
+    return gather(map(answers, batches))

@@ -7,7 +7,7 @@ from d2lbert.data.pretraining import pad_inputs
 from d2lbert.inputs import pretraining_batch
 from d2lbert.toy import tape
 from d2lbert.toy.inputs import check
-from d2lbert.training.logs import TrainingLog
+from d2lbert.training.logs import TrainingLog, means_of
 from d2lbert.training.schedules import rates
 
 
@@ -115,8 +115,7 @@ def evaluate_bert(net, data_iter):
         right = nsp_Y_hat.value.argmax(1) == nsp_y
         sums = sums + np.array([mlm_l.sum(), weights.sum(), nsp_l.sum(),
                                 right.sum(), len(nsp_y)])
-    mlm, slots, nsp, right, pairs = sums.tolist()
-    return mlm / slots, nsp / pairs, right / pairs
+    return means_of(sums)
 
 
 def encode(net, pairs, vocab):
