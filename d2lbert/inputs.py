@@ -76,6 +76,24 @@ def encoder_inputs(tokens: Given, segments: Given, valid_lens: Given | None,
                      f"{length} columns", whole_floats=True)
 
 
+def key_lengths(valid_lens: Given | None, *, queries: tuple[int, ...],
+                keys: tuple[int, ...]) -> None:
+    """How many keys may be seen: (B,), (B, L) a query's own, or None.
+
+    Args:
+        queries, keys: their shapes, (B, L, any).
+    """
+    for name, shape in (("queries", queries), ("keys", keys)):
+        if len(shape) != 3:
+            raise _wrong_shape(name, shape, "(B, L, H)", "a vector a token")
+    if valid_lens is not None:
+        wanted = queries[:2] if len(valid_lens.shape) == 2 else queries[:1]
+        _check_shape("valid_lens", valid_lens, wanted, "one a row or a query")
+        _check_range("valid_lens", valid_lens, 1, keys[1], "they count the "
+                     "keys that may be seen", f"{keys[1]} keys",
+                     whole_floats=True)
+
+
 def prediction_slots(pred_positions: Given | None, *, shape: tuple[int, ...]
                      ) -> None:
     """Positions (B, P), P 1 or more, in tokens of a shape (B, L)."""

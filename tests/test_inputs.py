@@ -21,6 +21,7 @@ from harness import (
 )
 
 from d2lbert.backends import BACKENDS, load_backend
+from d2lbert.data.snli import LABELS, label_of
 from d2lbert.original.config import BertConfig
 from d2lbert.run.models import make_original
 
@@ -193,18 +194,49 @@ def test_lengths_may_be_whole_floats_and_a_column(backend):
 
 
 @each_backend()
-def test_a_length_past_the_last_column_writes_nowhere(backend):
-    """In MXNet it has written past its memory, block by block as well."""
-    d2l = load_backend(backend)
+def test_a_block_alone_says_what_is_wrong(backend):
     bert = small_bert(backend)
     X = np.random.default_rng(0).normal(size=(2, 4, 16)).astype(np.float32)
 
     def attend(lens):
-        X_, lens = d2l.to_tensors((X, np.array(lens, np.int32)))
-        return to_numpy(look(bert).run_block(bert, X_, lens))
+        tensors = bert.d2l.to_tensors((X, np.array(lens)))
+        return to_numpy(look(bert).run_block(bert, *tensors))
 
-    np.testing.assert_array_equal(attend([99, 3]), attend([4, 3]))
-    assert np.isfinite(attend([-5, 3])).all()
+    assert attend([4, 3]).shape == X.shape == attend([[4] * 4] * 2).shape
+    for lens, told in (([5, 3], "go from .* to 5.*, but with 4 keys"),
+                       ([0, 3], "go from 0"), ([-5, 3], "go from -5"),
+                       ([2.5, 3], "holds 2.5"),
+                       ([3], r"is \(1,\), not \(2,\)"),
+                       ([[4] * 5] * 2, r"is \(2, 5\), not \(2, 4\)")):
+        with pytest.raises(ValueError, match=told):
+            attend(lens)
+
+
+def test_no_length_reaches_past_the_memory_of_mxnet():
+    """In a compiled block nobody looks: it has to be right by itself."""
+    mxnet = pytest.importorskip("d2lbert.mxnet")
+    bert = small_bert("mxnet")
+    X = np.random.default_rng(0).normal(size=(2, 4, 16)).astype(np.float32)
+    block = bert.net.encoder.blks[0]
+    block.hybridize()
+
+    def attend(lens):
+        return block(*mxnet.to_tensors((X, np.array(lens)))).asnumpy()
+
+    for lens, same in (([99.0, 3], [4.0, 3]), ([np.inf, 3], [4.0, 3])):
+        np.testing.assert_array_equal(attend(lens), attend(same))
+    for lens in ([-5.0, 3], [np.nan, 3], [-2.0 ** 63, 3]):
+        assert np.isfinite(attend(lens)).all()
+
+
+@each_backend()
+def test_labels_have_names_where_there_are_three(backend):
+    net = small_classifier(backend)
+    assert net.d2l.predict_snli(*net.parts, VOCAB, "w1 w2", "w3") in LABELS
+    with pytest.raises(ValueError, match="a sentence is None, not a str"):
+        net.d2l.predict_snli(*net.parts, VOCAB, None, "w3")
+    with pytest.raises(ValueError, match="has 2 outputs, and SNLI 3 labels"):
+        label_of(np.ones((1, 2)))
 
 
 @each_backend()

@@ -221,6 +221,10 @@ def pairs_to_inputs(
             isinstance(pair, str) or len(pair) != 2 for pair in pairs):
         raise ValueError(f"{pairs!r} is not a list of pairs: give one such "
                          "as [('a man sleeps', 'a man is awake')]")
+    for sentence in (s for pair in pairs for s in pair):
+        if not isinstance(sentence, (str, list, tuple)):
+            raise ValueError(f"a sentence is {sentence!r}, not a str or a "
+                             "list of tokens")
     sentences = [s.lower().split() if isinstance(s, str) else list(s)
                  for column in zip(*pairs) for s in column]
     if not all(sentences):

@@ -3,6 +3,8 @@
 import re
 from pathlib import Path
 
+import numpy as np
+
 from d2lbert.data import hub
 from d2lbert.data.corpora import read_lines
 from d2lbert.data.mini.bundled import bundled_folder
@@ -36,6 +38,21 @@ def nli_folder(corpus: str | Path = "snli") -> str:
         return str(corpus)
     raise ValueError(f"unknown corpus {corpus!r}: use 'snli', 'mini-nli' or "
                      "a folder with files in SNLI's format")
+
+
+def label_of(probs: np.ndarray) -> str:
+    """The likeliest label of a pair.
+
+    Args:
+        probs: (1, 3) probabilities of LABELS.
+
+    Raises:
+        ValueError: for another number of classes.
+    """
+    if probs.shape != (1, len(LABELS)):
+        raise ValueError(f"the classifier has {probs.shape[-1]} outputs, and "
+                         f"SNLI {len(LABELS)} labels: ask classify instead")
+    return LABELS[int(probs.argmax())]
 
 
 def read_snli(data_dir: str | Path, is_train: bool = True,

@@ -7,7 +7,7 @@ import numpy as np
 from flax import linen as nn
 
 from d2lbert.data.pairs import pairs_to_inputs
-from d2lbert.data.snli import LABELS
+from d2lbert.data.snli import label_of
 from d2lbert.inputs import class_labels, classifier_inputs
 from d2lbert.jax.data import to_numpy
 from d2lbert.jax.inputs import check
@@ -229,5 +229,4 @@ def predict_snli(net, params, vocab, premise, hypothesis):
         premise, hypothesis: each a str or a list of tokens; the longer one
             is cut, as in training, if the model has no room for both.
     """
-    probs = classify(net, params, [(premise, hypothesis)], vocab)
-    return LABELS[probs.argmax()]
+    return label_of(classify(net, params, [(premise, hypothesis)], vocab))

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from d2lbert.checks import check_heads
-from d2lbert.inputs import encoder_inputs, prediction_slots
+from d2lbert.inputs import encoder_inputs, key_lengths, prediction_slots
 from d2lbert.jax.fast import fused_attention
 from d2lbert.jax.inputs import check
 
@@ -95,6 +95,8 @@ class MultiHeadAttention(nn.Module):
         (B,), (B, L) for a length of each query's own, or None. The weights
         are (B * num_heads, L, L), as in d2l, or None if not computed.
         """
+        check(key_lengths, valid_lens, queries=queries.shape,
+              keys=keys.shape)
         mask = None
         if valid_lens is not None:
             columns = jnp.arange(keys.shape[1])

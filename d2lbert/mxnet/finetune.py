@@ -7,7 +7,7 @@ from mxnet import autograd, np, npx
 from mxnet.gluon import nn
 
 from d2lbert.data.pairs import pairs_to_inputs
-from d2lbert.data.snli import LABELS
+from d2lbert.data.snli import label_of
 from d2lbert.inputs import class_labels, classifier_inputs
 from d2lbert.mxnet.checkpoint import is_initialized
 from d2lbert.mxnet.inputs import check
@@ -225,4 +225,4 @@ def predict_snli(net, vocab, premise, hypothesis):
         premise, hypothesis: each a str or a list of tokens; the longer one
             is cut, as in training, if the model has no room for both.
     """
-    return LABELS[classify(net, [(premise, hypothesis)], vocab).argmax()]
+    return label_of(classify(net, [(premise, hypothesis)], vocab))

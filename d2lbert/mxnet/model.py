@@ -12,7 +12,7 @@ from mxnet import init, np, npx
 from mxnet.gluon import nn
 
 from d2lbert.checks import check_heads
-from d2lbert.inputs import encoder_inputs, prediction_slots
+from d2lbert.inputs import encoder_inputs, key_lengths, prediction_slots
 from d2lbert.mxnet.fast import fused_attention
 from d2lbert.mxnet.inputs import check
 
@@ -72,6 +72,12 @@ class MultiHeadAttention(nn.HybridBlock):
         self.W_v = dense(in_units=num_inputs)
         self.W_o = dense(in_units=num_hiddens)
         self.dropout = nn.Dropout(dropout)
+
+    def __call__(self, queries, keys, values, valid_lens=None):
+        if isinstance(queries, np.ndarray):  # a symbol has no values
+            check(key_lengths, valid_lens, queries=queries.shape,
+                  keys=keys.shape)
+        return super().__call__(queries, keys, values, valid_lens)
 
     def hybrid_forward(self, F, queries, keys, values, valid_lens=None):
         """(B, L, num_inputs) three times, valid_lens -> (B, L, H).

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from d2lbert.data.pairs import pairs_to_inputs
-from d2lbert.data.snli import LABELS
+from d2lbert.data.snli import label_of
 from d2lbert.inputs import class_labels, classifier_inputs
 from d2lbert.torch.data import to_numpy
 from d2lbert.torch.inputs import check
@@ -197,4 +197,4 @@ def predict_snli(net, vocab, premise, hypothesis):
         premise, hypothesis: each a str or a list of tokens; the longer one
             is cut, as in training, if the model has no room for both.
     """
-    return LABELS[classify(net, [(premise, hypothesis)], vocab).argmax()]
+    return label_of(classify(net, [(premise, hypothesis)], vocab))

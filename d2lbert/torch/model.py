@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from d2lbert.checks import check_heads
-from d2lbert.inputs import encoder_inputs, prediction_slots
+from d2lbert.inputs import encoder_inputs, key_lengths, prediction_slots
 from d2lbert.torch.fast import fused_attention
 from d2lbert.torch.inputs import check
 
@@ -88,6 +88,8 @@ class MultiHeadAttention(nn.Module):
         Keys and values may have another L than the queries. valid_lens is
         (B,), (B, L) for a length of each query's own, or None.
         """
+        check(key_lengths, valid_lens, queries=queries.shape,
+              keys=keys.shape)
         mask = None
         if valid_lens is not None:
             columns = torch.arange(keys.shape[1], device=keys.device)
