@@ -17,7 +17,11 @@ def check(rule, *tensors, **sizes):
 
 
 def given(x):
-    """What is known of an array or None."""
+    """What is known of an array or None.
+
+    Loaders put batches on an accelerator at once, so values are copied back
+    from there, which waits for that array and for no step.
+    """
     if x is None:
         return None
     if not isinstance(x, (jax.Array, np.ndarray)):

@@ -47,10 +47,10 @@ class Keeper:
         self.good, self._newest = self._newest, None  # never three at a time
         self._newest = self._copy()
 
-    def is_finite_now(self) -> bool:
-        """Whether all weights are finite, as they are now."""
+    def newest_is_finite(self) -> bool:
+        """Whether all weights of the newest copy are finite."""
         return all(isfinite(float(weight.sum()))
-                   for weight in _leaves(self._copy()))
+                   for weight in _leaves(self._newest))
 
     def close(self, has_finite_loss: bool) -> None:
         """No more copies; did a finite loss follow the newest one?"""

@@ -161,17 +161,23 @@ class StepLog:
             self._diverge(self._added - len(rows) + end + 1, rows[end],
                           rates[end])
         elif self._keeper and self._since_copy >= self._every:
-            self._keeper.renew()
-            self._since_copy = 0
+            self._renew_copy(self._keeper)
         if end:
             self._bar.update(end)
             self._take(rows[:end])
 
     def _check_weights(self) -> None:
         """The last step has no loss that would tell of what it left."""
-        if self._keeper and not self.diverged and self._added and (
-                not self._keeper.is_finite_now()):
+        if not self._keeper or self.diverged:
+            return
+        if self._since_copy:
+            self._renew_copy(self._keeper)
+        if not self._keeper.newest_is_finite():
             self._diverge(self._added, (), self._last_rate)
+
+    def _renew_copy(self, keeper: Keeper) -> None:
+        keeper.renew()
+        self._since_copy = 0
 
     def _diverge(self, step: int, row: tuple[float, ...], rate: float
                  ) -> None:
