@@ -7,11 +7,15 @@ from d2lbert.checks import CheckpointError
 from d2lbert.data.batches import get_dataloader_workers
 from d2lbert.data.corpora import load_corpus
 from d2lbert.data.hub import DATA_HUB, DATA_URL, download, download_extract
+from d2lbert.data.mini.sentences import homographs, lookalikes, news
 from d2lbert.data.pairs import PairBatches, truncate_pad
 from d2lbert.data.pretraining import get_tokens_and_segments
 from d2lbert.data.snli import LABELS, nli_folder, read_snli
 from d2lbert.data.vocab import Vocab, tokenize, unigram_entropy
 from d2lbert.original.config import BertConfig, num_parameters
+from d2lbert.original.find import find_checkpoint
+from d2lbert.original.huggingface import read_weights
 from d2lbert.original.outputs import to_bert_batch
+from d2lbert.original.tiny_checkpoint import make_tiny_checkpoint
 from d2lbert.original.tokenizer import BertTokenizer
 from d2lbert.training.plotting import Accumulator, Animator, Timer
