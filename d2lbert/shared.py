@@ -9,7 +9,8 @@ from d2lbert.data.corpora import load_corpus
 from d2lbert.data.hub import DATA_HUB, DATA_URL, download, download_extract
 from d2lbert.data.mini.sentences import homographs, lookalikes, news
 from d2lbert.data.pairs import PairBatches, truncate_pad
-from d2lbert.data.pretraining import get_tokens_and_segments
+from d2lbert.data.pretraining import get_tokens_and_segments, pad_inputs
+from d2lbert.data.sentiment import read_sst2, sentiment_folder
 from d2lbert.data.snli import LABELS, nli_folder, read_snli
 from d2lbert.data.vocab import Vocab, tokenize, unigram_entropy
 from d2lbert.original.config import BertConfig, num_parameters
