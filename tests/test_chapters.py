@@ -108,8 +108,9 @@ def frame_problems(cells):
     references = "\n".join(c.source for c in parts.get("References", []))
     items = re.findall(r"^(?:[*-]|\d+\.) .*?(?=^(?:[*-]|\d+\.) |\Z)",
                        references, re.M | re.S)
-    if not items or not all(re.search(r"\b(19|20)\d\d\b", i) for i in items):
-        yield "its references are no list in which each has a year"
+    if not items or not all(re.search(r"\b(19|20)\d\d\b|\]\(http", item)
+                            for item in items):
+        yield "its references are no list, each with a year or a link"
 
 
 def teaching_problems(chapter):

@@ -5,6 +5,8 @@ How notebooks are built and checked, test_book.py asks.
 
 import re
 import shutil
+import subprocess
+import sys
 
 import nbformat
 import pytest
@@ -185,6 +187,17 @@ def test_solutions_are_executed_and_checked(built):
     nbformat.write(student, book.notebook("one", "torch"))
     assert "torch/02-one.ipynb: cell 5 is the student's and has been " in (
         check(built)[0])
+
+
+def test_nbval_compares_solutions_and_skips_what_students_write(built):
+    """Runs kernels."""
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-o", "addopts=", "-p",
+         "no:cacheprovider", "--nbval", "--nbval-current-env", "-rs",
+         "--rootdir", built, built / "notebooks" / "jax"],
+        capture_output=True, text=True, cwd=built)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "6 passed, 2 skipped" in done.stdout
 
 
 def test_a_change_runs_only_the_notebook_that_it_touches(built, capsys):
