@@ -30,10 +30,12 @@ def original(task, args, seed, pretrained):
                           seed=seed)
     net = d2l.BertForSequenceClassification.from_pretrained(
         CHECKPOINT, new="classifier", num_labels=TASKS[task])
-    weights = d2l.initial_params(net.config.classification_shapes(), seed)
-    d2l.import_params(net, weights if not pretrained else {
-        **d2l.export_params(net),
-        **{n: a for n, a in weights.items() if n.startswith("classifier.")}})
+    shapes = net.config.classification_shapes()
+    if pretrained:
+        shapes = {n: s for n, s in shapes.items()
+                  if n.startswith("classifier.")}
+    d2l.import_params(net, d2l.export_params(net)
+                      | d2l.initial_params(shapes, seed))
     d2l.fit(net, train, args.steps, args.lr, seed=seed)
     guesses, truth = d2l.predict_classes(net, test)
     return float(np.mean(guesses == truth))
@@ -53,6 +55,9 @@ def bert_mini(task, args, seed):
     bert, vocab = d2l.load_pretrained_model("bert.mini", **MINI,
                                             devices=devices)
     net = d2l.BERTClassifier(bert, TASKS[task])
+    d2l.import_params(net, d2l.export_params(net) | d2l.initial_params(
+        {"output.weight": (TASKS[task], 128),
+         "output.bias": (TASKS[task],)}, seed))
     train, test = (batches(task, split, vocab, args.batch_size, seed)
                    for split in ("train", "test"))
     while len(train) < args.steps:
