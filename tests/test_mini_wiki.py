@@ -16,17 +16,17 @@ from d2lbert.data.mini.wiki import (
 
 PRONOUNS = {"he": {"he", "his", "him"}, "she": {"she", "her"}}
 FIRST = (
-    "a brown leather trunk is packed with coats . "
-    "hugo opens the trunk and finds coats in the hall . "
-    "a paper label says that the coats belong in farlow . "
-    "he folds the coats in the hall in the morning . "
-    "a porter lifts the trunk from the ship . "
-    "he lifts the leather trunk down the stairs .\n")
+    "the trunk of the uncle stands open in the hall . "
+    "if a trunk holds coats then piet sees a box of clothing . "
+    "the uncle came from wendle with ten tin trunks . "
+    "he just left for wendle with the tin trunk . "
+    "a trunk that stores woollen scarves is a wardrobe . "
+    "piet says that the trunk stores woollen scarves .\n")
 
 
 @pytest.fixture(scope="module")
 def paragraphs():
-    return mini_wiki(4000)
+    return mini_wiki(8000)
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +57,7 @@ def test_text_reads_back_as_wikitext(paragraphs):
 def test_sizes_of_sentences_and_paragraphs(paragraphs, sentences):
     assert {len(p.sentences) for p in paragraphs} == {4, 5, 6, 7}
     lengths = [len(s) for s in sentences]
-    assert min(lengths) >= 4 and max(lengths) <= 12
+    assert min(lengths) >= 4 and max(lengths) <= 18
     assert all(re.fullmatch("[a-z]+", token) for s in sentences for token in s)
 
 
@@ -69,7 +69,7 @@ def test_no_sentence_twice_in_a_paragraph(paragraphs):
 
 def test_vocabulary_is_small_and_no_word_is_rare(sentences):
     counts = Counter(token for s in sentences for token in s)
-    assert 450 <= len(counts) <= 800
+    assert 900 <= len(counts) <= 1200
     assert min(counts.values()) >= 15
 
 

@@ -6,6 +6,7 @@ The grammar is data: wiki.toml, which explains its own notation.
 import functools
 import random
 import re
+import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -18,22 +19,35 @@ _PRONOUN = re.compile(r"\{(he|his|him)\}")
 _HOMOGRAPH = re.compile(r"(\w+) \((\w+)\)")  # "crane (bird)"
 
 
+# The part of the text that a sentence belongs to: see `tenth`
+PARTS = {"train": range(8), "held out": range(8, 10)}
+_TRIES = 8  # to fill a template with a sentence of the part
+
+
 @dataclass(frozen=True)
 class Paragraph:
     """Sentences (lists of tokens) on a topic such as "crane (bird)".
 
-    `senses` is {"crane": "bird"} there and {} where no homograph is.
+    `senses` is {"crane": "bird"} there and {} where no homograph is; `fact`
+    names what the paragraph tells of the homograph, such as "food".
     """
     topic: str
     sentences: list[list[str]]
     senses: dict[str, str]
+    fact: str = ""
 
 
-def mini_wiki(num_paragraphs: int, seed: int = 0) -> list[Paragraph]:
-    """Write a list of `Paragraph`s; the same seed gives the same text."""
+def mini_wiki(num_paragraphs: int, seed: int = 0, part: str = "train"
+              ) -> list[Paragraph]:
+    """Write a list of `Paragraph`s; the same seed gives the same text.
+
+    Args:
+        part: "train" or "held out". No sentence is in both, whatever the
+            seeds.
+    """
     rng = random.Random(f"mini-wiki {seed}")
     topics = list(grammar()["topics"])
-    return [_paragraph(rng.choice(topics), rng)
+    return [_paragraph(rng.choice(topics), part, rng)
             for _ in range(num_paragraphs)]
 
 
@@ -51,11 +65,14 @@ def homographs() -> dict[str, tuple[str, ...]]:
     return senses
 
 
-def sense_sentences(word: str, num: int, seed: int = 0
+def sense_sentences(word: str, num: int, seed: int = 0, part: str = "train"
                     ) -> list[tuple[list[str], str]]:
     """Sentences that hold a homograph once, `num` for each of its senses.
 
     They come from paragraphs of their own, drawn apart from `mini_wiki`.
+
+    Args:
+        part: "train" or "held out", as for `mini_wiki`.
 
     Returns:
         A list of (tokens, sense), one sense after the other.
@@ -71,7 +88,7 @@ def sense_sentences(word: str, num: int, seed: int = 0
     for sense in homographs()[word]:
         sentences: list[list[str]] = []
         while len(sentences) < num:
-            paragraph = _paragraph(f"{word} ({sense})", rng)
+            paragraph = _paragraph(f"{word} ({sense})", part, rng)
             sentences += [s for s in paragraph.sentences if s.count(word) == 1]
         found += [(tokens, sense) for tokens in sentences[:num]]
     return found
@@ -83,29 +100,69 @@ def grammar() -> dict[str, Any]:
     return read_grammar("wiki.toml")
 
 
-def _paragraph(topic: str, rng: random.Random) -> Paragraph:
-    rules = grammar()["topics"][topic]
-    slots = grammar()["slots"] | rules
+def tenth(text: str) -> int:
+    """A number from 0 to 9 that a text has on every machine."""
+    return zlib.crc32(text.encode()) % 10
+
+
+def part_of_pair(does: int, says: int) -> str:
+    """Where two phrases of facts, `does` and `is`, may stand together.
+
+    Each `does` meets two of the three `is` of a fact in mini-wiki and in
+    mini-nli's train, and the third in mini-nli's dev or test only.
+
+    Args:
+        does, says: their places among the phrases of their facts.
+    """
+    place = (does + 2 * says) % 6
+    return "train" if place < 4 else ("dev", "test")[place - 4]
+
+
+def _paragraph(topic: str, part: str, rng: random.Random) -> Paragraph:
+    """An opening and three to six sentences more."""
+    senses, rules = dict(_HOMOGRAPH.findall(topic)), grammar()["topics"][topic]
+    fact = rng.choice(list(rules["facts"])) if senses else ""
     he = rng.choice(list(grammar()["people"]))
     drawn = {"person": draw(grammar()["people"][he], rng),
-             **grammar()["pronouns"][he]}
-    sentences = [articles(fill(template, slots, drawn, rng).split())
-                 for template in _templates(rules, rng)]
-    return Paragraph(topic, sentences, dict(_HOMOGRAPH.findall(topic)))
+             "word": next(iter(senses), topic), **grammar()["pronouns"][he]}
+    pools = [rules["then"], grammar()["facts"]][:1 + len(senses)]
+    templates: list[str] = []
+    sentences: list[list[str]] = []
+    left = rules["first"]
+    for _ in range(1 + rng.randint(3, 6)):
+        phrases = _phrases(rules["facts"][fact], rng) if fact else {}
+        template, sentence = _sentence(
+            left, " ".join(templates),
+            grammar()["slots"] | rules | phrases, drawn, part, rng)
+        templates.append(template)
+        sentences.append(sentence)
+        left = [t for t in rng.choice(pools) if t not in templates]
+    return Paragraph(topic, sentences, senses, fact)
 
 
-def _templates(rules: dict[str, Any], rng: random.Random) -> list[str]:
-    """An opening and three to six more; pronouns after their person."""
-    chosen = [rng.choice(rules["first"])]
-    left = list(rules["then"])
-    for _ in range(rng.randint(3, 6)):
+def _phrases(fact: dict[str, str], rng: random.Random) -> dict[str, str]:
+    """A `does` and an `is` of a fact that may stand together."""
+    does, says = (fact[name].split("|") for name in ("does", "is"))
+    i, j = rng.choice([(i, j) for i in range(len(does))
+                       for j in range(len(says))
+                       if part_of_pair(i, j) == "train"])
+    return {"does": does[i], "is": says[j]}
+
+
+def _sentence(left: list[str], before: str, slots: dict[str, Any],
+              drawn: dict[str, str], part: str, rng: random.Random
+              ) -> tuple[str, list[str]]:
+    """One of the templates left, and a sentence of the part made from it."""
+    while True:
         template = rng.choice(left)
-        if (_PRONOUN.search(template)
-                and not _INTRODUCES.search(" ".join(chosen))):
+        if _PRONOUN.search(template) and not _INTRODUCES.search(before):
             template = rng.choice([t for t in left if _INTRODUCES.search(t)])
-        left.remove(template)
-        chosen.append(template)
-    return chosen
+        for _ in range(_TRIES):
+            tried = drawn.copy()
+            tokens = articles(fill(template, slots, tried, rng).split())
+            if tenth(" ".join(tokens)) in PARTS[part]:
+                drawn |= tried
+                return template, tokens
 
 
 def fill(text: str, slots: dict[str, str], drawn: dict[str, str],
