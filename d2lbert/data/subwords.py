@@ -1,15 +1,56 @@
-"""Words in pieces: byte pair encoding (d2l 15.6) and WordPiece.
+"""Words in pieces: n-grams, byte pair encoding (d2l 15.6), WordPiece.
 
 A BPE word is a str of symbols with blanks between them and `_` at its end,
 such as "t a l l _".
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
-# Chapters show these functions by themselves: what a chapter does not import
-# stands in quotes in their annotations.
+FNV_START, FNV_PRIME = 2166136261, 16777619  # FNV-1a of 32 bits
+
+
+def character_ngrams(word: str, smallest: int = 3, largest: int = 6
+                     ) -> list[str]:
+    """The n-grams of "<word>", and "<word>" itself as the last.
+
+    fastText's vector of a word is the sum of theirs (Bojanowski et al.,
+    2017, 3.2). An n-gram that occurs twice is listed once.
+
+    Args:
+        smallest, largest: the lengths n, in characters with < and >.
+
+    Raises:
+        ValueError: for an empty word.
+    """
+    if not word:
+        raise ValueError("the word is empty: it has no n-grams")
+    whole = f"<{word}>"
+    grams = [whole[i:i + n] for n in range(smallest, largest + 1)
+             for i in range(len(whole) - n + 1)]
+    return [*dict.fromkeys(gram for gram in grams if gram != whole), whole]
+
+
+def ngram_bucket(ngram: str, num_buckets: int) -> int:
+    """The bucket of an n-gram: its FNV-1a hash modulo num_buckets."""
+    value = FNV_START
+    for byte in ngram.encode():
+        value = (value ^ byte) * FNV_PRIME % 2**32
+    return value % num_buckets
+
+
+def count_pairs(token_freqs: dict[str, int]) -> Counter[tuple[str, str]]:
+    """How often each pair of neighbouring symbols occurs.
+
+    Args:
+        token_freqs: {word: count}.
+    """
+    pairs: Counter[tuple[str, str]] = Counter()
+    for token, freq in token_freqs.items():
+        for pair in pairwise(token.split()):
+            pairs[pair] += freq
+    return pairs
 
 
 def get_max_freq_pair(token_freqs: dict[str, int]) -> tuple[str, str]:
@@ -22,10 +63,7 @@ def get_max_freq_pair(token_freqs: dict[str, int]) -> tuple[str, str]:
     Raises:
         ValueError: if no word has two symbols.
     """
-    pairs: Counter[tuple[str, str]] = Counter()
-    for token, freq in token_freqs.items():
-        for pair in pairwise(token.split()):
-            pairs[pair] += freq
+    pairs = count_pairs(token_freqs)
     if not pairs:
         raise ValueError("there is no pair left to merge: every one of the "
                          f"{len(token_freqs)} words is a single symbol")
@@ -70,8 +108,36 @@ def _merge(word: list[str], pair: tuple[str, str]) -> list[str]:
     return merged
 
 
+def apply_merges(tokens: list[str], merges: Sequence[tuple[str, str]]
+                 ) -> list[str]:
+    """Cut words as BPE does: merge their characters in the learned order.
+
+    A word of the text on which the merges were learned is cut as it was
+    there.
+
+    Args:
+        tokens: list of words, not yet cut, with their `_` at the end.
+        merges: the pairs, in the order in which they were learned.
+
+    Returns:
+        A list of str, with blanks between a word's symbols. A character that
+        no merge knows stands by itself.
+
+    Raises:
+        ValueError: for an empty word, or a str for the list.
+    """
+    if isinstance(tokens, str) or "" in tokens:
+        raise ValueError(f"cannot cut {tokens!r}: give a list of words")
+    words = [list(token) for token in tokens]
+    for pair in merges:
+        words = [_merge(word, pair) for word in words]
+    return [" ".join(word) for word in words]
+
+
 def segment_BPE(tokens: list[str], symbols: list[str] | set[str]) -> list[str]:
     """Cut words into the longest symbols, from the left (d2l 15.6.2).
+
+    `apply_merges` is what BPE does; the result is often another.
 
     Args:
         tokens: list of words, not yet cut, with their `_` at the end.
@@ -90,7 +156,7 @@ def segment_BPE(tokens: list[str], symbols: list[str] | set[str]) -> list[str]:
     return [" ".join(_longest_first(token, symbols)) for token in tokens]
 
 
-def _longest_first(token: str, symbols: set[str]) -> "Iterator[str]":
+def _longest_first(token: str, symbols: set[str]) -> Iterator[str]:
     start = 0
     while start < len(token):
         ends = range(len(token), start, -1)
