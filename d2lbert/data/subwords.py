@@ -78,15 +78,11 @@ def merge_symbols(max_freq_pair: tuple[str, str], token_freqs: dict[str, int],
     as d2l does, would find it.
 
     Args:
-        max_freq_pair: two symbols.
-        token_freqs: {word: count}.
+        max_freq_pair: two symbols; ValueError if they are in no word.
         symbols: a list, to which the new symbol is appended.
 
     Returns:
         A new {word: count}.
-
-    Raises:
-        ValueError: if the pair is in no word.
     """
     merged: Counter[str] = Counter()
     for token, freq in token_freqs.items():
@@ -112,9 +108,6 @@ def apply_merges(tokens: list[str], merges: Sequence[tuple[str, str]]
                  ) -> list[str]:
     """Cut words as BPE does: merge their characters in the learned order.
 
-    A word of the text on which the merges were learned is cut as it was
-    there.
-
     Args:
         tokens: list of words, not yet cut, with their `_` at the end.
         merges: the pairs, in the order in which they were learned.
@@ -126,9 +119,9 @@ def apply_merges(tokens: list[str], merges: Sequence[tuple[str, str]]
     Raises:
         ValueError: for an empty word, or a str for the list.
     """
-    if isinstance(tokens, str) or "" in tokens:
-        raise ValueError(f"cannot cut {tokens!r}: give a list of words")
     words = [list(token) for token in tokens]
+    if isinstance(tokens, str) or [] in words:
+        raise ValueError(f"cannot cut {tokens!r}: give a list of words")
     for pair in merges:
         words = [_merge(word, pair) for word in words]
     return [" ".join(word) for word in words]
@@ -169,17 +162,12 @@ def greedy_wordpiece(word: str, vocab: dict[str, int] | set[str],
                      unk: str = "[UNK]", max_chars: int = 100) -> list[str]:
     """Cut a word into the longest pieces there are, from the left.
 
-    A piece that does not begin the word is written with "##" (BERT paper,
-    4.1; the algorithm is that of Google's code).
+    A piece that does not begin the word is written with "##", as by the
+    tokenizer of Google's BERT.
 
     Args:
-        word: a str without blanks.
-        vocab: the pieces, a dict or set.
-        unk: stands for the whole word where some part of it has no piece,
-            and for words of more than max_chars characters.
-
-    Returns:
-        A list of pieces.
+        unk: stands for the whole word if a part of it has no piece, or if it
+            has more than max_chars characters.
     """
     if len(word) > max_chars:
         return [unk]

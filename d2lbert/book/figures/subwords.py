@@ -70,7 +70,7 @@ def _symbols(axes: Axes, x: float, y: float, symbols: list[str],
 
 
 def greedy_wordpiece() -> Figure:
-    """The longest piece first, tried one by one (BERT paper, 4.1)."""
+    """The longest piece first, tried one by one."""
     figure, axes = page(9, 4.9)
     left, step, y = 1.2, 0.6, 4.55
     row(axes, [left + step * (i + 0.5) for i in range(len(WORD))], y, WORD,
