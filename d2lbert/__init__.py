@@ -5,3 +5,9 @@
 """
 
 __version__ = "0.1.0"
+
+
+def load_ipython_extension(shell: object) -> None:
+    """`%load_ext d2lbert`: make the magic `%%module` known to a notebook."""
+    from d2lbert.shown import register
+    register(shell)

@@ -8,9 +8,11 @@ from typing import Any
 from nbformat import NotebookNode
 
 from d2lbert.book.config import Book, BookError, load_book
+from d2lbert.book.exercises import SKIP, tags
 from d2lbert.book.notebook import read_notebook
 from d2lbert.book.pictures import picture_problem
-from d2lbert.book.source import make_notebook
+from d2lbert.book.source import find_targets, make
+from d2lbert.book.times import SENTENCE
 
 ADDRESS = re.compile(r"\b0x[0-9a-fA-F]{6,}")
 BUILD = "; run `make build`"
@@ -26,20 +28,20 @@ def check(root: str | Path = ".") -> list[str]:
         BookError: if there is no book.
     """
     book, problems = load_book(root), list[str]()
-    for chapter, backend in book.select():
+    for target in find_targets(book):
         try:
-            expected = make_notebook(book, chapter, backend)
+            expected = make(book, target)
         except BookError as error:
             problems += error.args
             continue
-        path = book.notebook(chapter, backend)
-        problems += [f"{backend}/{path.name}: {problem}"
+        path = book.path(target)
+        problems += [f"{target.backend}/{path.name}: {problem}"
                      for problem in _file_problems(path, expected)]
     return list(dict.fromkeys(problems)) + _strangers(book)
 
 
 def _strangers(book: Book) -> list[str]:
-    known = {book.notebook(*pair) for pair in book.select()}
+    known = set(map(book.path, find_targets(book)))
     found = {path for backend in book.backends
              for path in (book.root / "notebooks" / backend).glob("*.ipynb")}
     return [f"{path.parent.name}/{path.name}: belongs to no chapter of "
@@ -68,12 +70,18 @@ def notebook_problems(
 
 def _cell_problems(
         notebook: NotebookNode, expected: NotebookNode) -> Iterator[str]:
-    have, want = ([(c.id, c.cell_type, c.source, c.metadata) for c in n.cells]
-                  for n in (notebook, expected))
+    have, want = ([(c.id, c.cell_type, _timeless(c), c.metadata)
+                   for c in n.cells] for n in (notebook, expected))
     if have != want:
         same = [a == b for a, b in zip(have, want)] + [False]
         yield (f"cell {same.index(False) + 1} is not what the chapter gives; "
                "edit the chapter, then run `make build`")
+
+
+def _timeless(cell: NotebookNode) -> str:
+    """What stands in a cell, but for the times of this or that build."""
+    return (SENTENCE.sub("{times}", cell.source)
+            if cell.cell_type == "markdown" else cell.source)
 
 
 def _metadata_problems(
@@ -88,7 +96,11 @@ def run_problems(notebook: NotebookNode) -> list[str]:
     """What is wrong with how a notebook was run and what came out."""
     problems, count = [], 0
     for number, cell in enumerate(notebook.cells, 1):
-        if cell.cell_type == "code":
+        if SKIP in tags(cell):
+            if cell.outputs or cell.execution_count:
+                problems.append(f"cell {number} is the student's and has "
+                                "been executed")
+        elif cell.cell_type == "code":
             count += 1
             found = [*_execution_problems(cell, count),
                      *_output_problems(cell)]
@@ -105,7 +117,7 @@ def _execution_problems(cell: NotebookNode, count: int) -> Iterator[str]:
 
 def _output_problems(cell: NotebookNode) -> Iterator[str]:
     kinds = [output.output_type for output in cell.outputs]
-    expects_error = "raises-exception" in cell.metadata.get("tags", [])
+    expects_error = "raises-exception" in tags(cell)
     if expects_error and "error" not in kinds:
         yield "is tagged raises-exception and raised nothing"
     for output in cell.outputs:

@@ -1,14 +1,16 @@
 """What book.toml says: the chapters, the backends and where they are."""
 
+import re
 import tomllib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from d2lbert.backends import BACKENDS
 
+NUMBERED = re.compile(r"^\d+-")  # the number of a notebook's file
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -39,6 +41,23 @@ def collect(function: Callable[[Item], Result],
     return results
 
 
+class Target(NamedTuple):
+    """A notebook that is built: of a chapter, or of its solutions."""
+    chapter: str
+    backend: str
+    is_solutions: bool = False
+
+    @property
+    def name(self) -> str:
+        """As people call it."""
+        return f"{self.backend}/{self.stem}"
+
+    @property
+    def stem(self) -> str:
+        """Of its file, without the number."""
+        return self.chapter + ("-solutions" if self.is_solutions else "")
+
+
 @dataclass(frozen=True)
 class Book:
     """The book whose book.toml stands in the folder `root`."""
@@ -54,9 +73,35 @@ class Book:
         """The file that people edit."""
         return self.root / "notebooks" / f"{chapter}.md"
 
-    def notebook(self, chapter: str, backend: str) -> Path:
+    def number(self, chapter: str) -> int:
+        """Of a chapter; the first is 1."""
+        return self.chapters.index(chapter) + 1
+
+    def file_name(self, target: Target) -> str:
+        """Of a notebook, in the folder of its backend."""
+        return f"{self.number(target.chapter):02}-{target.stem}.ipynb"
+
+    def path(self, target: Target) -> Path:
         """The file that is built."""
-        return self.root / "notebooks" / backend / f"{chapter}.ipynb"
+        return (self.root / "notebooks" / target.backend
+                / self.file_name(target))
+
+    def notebook(self, chapter: str, backend: str) -> Path:
+        """The file of a chapter for a backend."""
+        return self.path(Target(chapter, backend))
+
+    def solutions(self, chapter: str, backend: str) -> Path:
+        """The file of a chapter's solutions, if it has exercises."""
+        return self.path(Target(chapter, backend, True))
+
+    def present(self, target: Target) -> Path:
+        """The file that there is: its number may be one of before."""
+        path = self.path(target)
+        if not path.exists():
+            for other in sorted(path.parent.glob(f"*{target.stem}.ipynb")):
+                if NUMBERED.sub("", other.stem) == target.stem:
+                    return other
+        return path
 
     def select(self, chapters: Sequence[str] | None = None,
                backends: Sequence[str] | None = None

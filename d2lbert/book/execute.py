@@ -17,6 +17,7 @@ from traitlets import default
 from d2lbert.backends import QUIET
 from d2lbert.book.check import notebook_problems
 from d2lbert.book.config import Book, BookError
+from d2lbert.book.exercises import SKIP
 from d2lbert.book.source import METADATA
 
 TIMEOUT = 1200  # seconds a cell; the longest trains for about two minutes
@@ -51,6 +52,7 @@ async def execute(notebook: NotebookNode, book: Book, folder: Path,
     made = nbformat.from_dict(notebook)
     client = NotebookClient(
         made, timeout=TIMEOUT, kernel_name="python3", record_timing=False,
+        skip_cells_with_tag=SKIP,
         kernel_manager_class=_OwnKernel,
         # Else each kernel warns that it listens on this machine unencrypted.
         extra_arguments=["--log-level=ERROR"],

@@ -15,6 +15,7 @@ from d2lbert.book.digest import code_digest, digest, has_docstring
 
 Chain = tuple[str, ...]  # a.b.c
 MAGIC = re.compile(r"^[ \t]*[%!].*$", re.MULTILINE)
+SHOWN = re.compile(r"%%module +([\w.]+)")  # the magic of d2lbert.shown
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 
 
@@ -155,21 +156,29 @@ def parse_module(name: str, path: str, data: bytes) -> Module:
     return module
 
 
-def parse_cells(cells: Iterable[str]) -> Module:
+def parse_cells(cells: Iterable[str]) -> tuple[Module, list[Module]]:
     """The code cells of a notebook as one module, which has no name.
+
+    Returns:
+        The notebook, and for each cell that is executed in a module of the
+        package what it adds to that module, which has its name.
 
     Raises:
         SyntaxError: if one is not Python, leaving out IPython's magic lines.
     """
-    module = Module("", "")
+    notebook, shown = Module("", ""), []
     for cell in cells:
+        module = notebook
+        if match := SHOWN.match(cell):
+            module = Module(match[1], f"{match[1].replace('.', '/')}.py")
+            shown.append(module)
         try:
             tree = ast.parse(cell)
         except SyntaxError:
             tree = ast.parse(MAGIC.sub("", cell))
         for node in tree.body:
             _add_statement(module, node)
-    return module
+    return notebook, shown
 
 
 def _add_statement(module: Module, node: ast.stmt) -> None:

@@ -6,6 +6,7 @@ import nbformat
 from nbformat import NotebookNode
 
 from d2lbert.book.config import BookError
+from d2lbert.book.exercises import SKIP, tags
 from d2lbert.files import write_whole
 
 
@@ -28,7 +29,8 @@ def read_notebook(path: Path) -> NotebookNode:
 
 def code_cells(notebook: NotebookNode) -> list[NotebookNode]:
     """The cells that are executed."""
-    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+    return [cell for cell in notebook.cells
+            if cell.cell_type == "code" and SKIP not in tags(cell)]
 
 
 def sources(notebook: NotebookNode) -> list[str]:

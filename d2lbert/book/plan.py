@@ -7,7 +7,7 @@ from nbformat import NotebookNode
 
 from d2lbert.book.check import run_problems
 from d2lbert.book.checkout import present_files
-from d2lbert.book.config import Book, BookError, collect
+from d2lbert.book.config import Book, BookError, Target, collect
 from d2lbert.book.notebook import (
     code_cells,
     read_notebook,
@@ -16,7 +16,7 @@ from d2lbert.book.notebook import (
 )
 from d2lbert.book.reach import Digests, Package
 from d2lbert.book.record import Record, Run, Versions, versions_of
-from d2lbert.book.source import make_notebook
+from d2lbert.book.source import make
 
 SHOWN = 3  # files that a reason names
 
@@ -30,41 +30,36 @@ class Job:
         notebook: what to run, or with the outputs that it keeps.
         files: of the package, as far as it reaches them.
     """
-    chapter: str
-    backend: str
+    target: Target
     why: str
     notebook: NotebookNode
     files: Digests
 
-    @property
-    def name(self) -> str:
-        """As people call it."""
-        return f"{self.backend}/{self.chapter}"
 
-
-def make_plan(book: Book, pairs: list[tuple[str, str]], record: Record,
+def make_plan(book: Book, targets: list[Target], record: Record,
               force: bool = False) -> list[Job]:
-    """A job for each pair (chapter, backend), in their order.
+    """A job for each notebook, in their order.
 
     Raises:
         BookError: with all that is wrong in chapters and in the package.
     """
     package = Package(present_files(book.root))
 
-    def plan(pair: tuple[str, str]) -> Job:
-        expected = make_notebook(book, *pair)
+    def plan(target: Target) -> Job:
+        expected = make(book, target)
         files = package.reach(sources(expected))
         try:
-            present = read_notebook(book.notebook(*pair))
+            present = read_notebook(book.present(target))
         except BookError as error:
-            return Job(*pair, str(error).removeprefix("is "), expected, files)
-        was = record.last_run(*pair, present)
+            return Job(target, str(error).removeprefix("is "), expected,
+                       files)
+        was = record.last_run(target, present)
         why = ("asked for (--force)" if force
-               else _why(present, expected, was, files, pair[1]))
-        return Job(*pair, why, expected if why
+               else _why(present, expected, was, files, target.backend))
+        return Job(target, why, expected if why
                    else with_outputs_of(expected, present), files)
 
-    return collect(plan, pairs)
+    return collect(plan, targets)
 
 
 def _why(present: NotebookNode, expected: NotebookNode, was: Run | None,

@@ -99,7 +99,7 @@ class _Search:
     def follow_cells(self, cells: Iterable[str]) -> None:
         """Reach what the cells of a notebook use."""
         try:
-            notebook = parse_cells(cells)
+            notebook, shown = parse_cells(cells)
         except SyntaxError:  # who knows what it uses
             for name in self._package:
                 self._want(name, ())
@@ -107,8 +107,27 @@ class _Search:
             for part in notebook.parts:
                 if isinstance(part, Code):
                     self._follow(part, notebook)
+            for module in shown:
+                self._follow_shown(module)
         while self._open:
             self._enter(*self._open.pop())
+
+    def _follow_shown(self, shown: Module) -> None:
+        """Reach what a cell uses that is executed in a module.
+
+        What it gives stands in the module, too, and is used from there.
+        """
+        if shown.name not in self._package:
+            return
+        module = self._package[shown.name]
+        self._visit(module.name)
+        for name in shown.bound:
+            self._find(module, (name,))
+        for part in shown.parts:
+            if isinstance(part, Code):
+                self._follow(part, module)
+            else:
+                self._follow_import(part, ())
 
     def digests(self) -> Digests:
         """A digest for each file of what is reached in it."""

@@ -16,7 +16,7 @@ from nbformat import NotebookNode
 
 from d2lbert.backends import BACKENDS
 from d2lbert.book.checkout import committed_files
-from d2lbert.book.config import Book, BookError
+from d2lbert.book.config import Book, BookError, Target
 from d2lbert.book.digest import digest
 from d2lbert.book.notebook import code_cells, read_notebook, sources
 from d2lbert.book.reach import Digests, Package
@@ -61,35 +61,33 @@ class Record:
         self._book = book
         self._runs = _read(book.root / FILE)
 
-    def last_run(self, chapter: str, backend: str,
-                 notebook: NotebookNode) -> Run | None:
+    def last_run(self, target: Target, notebook: NotebookNode) -> Run | None:
         """What a notebook, as its file has it, was run with.
 
         None if that is not known: it was run or changed elsewhere, and is
         not what is committed.
         """
-        name, now = f"{backend}/{chapter}", _digest(notebook)
+        name, now = target.name, _digest(notebook)
         run = self._runs.pop(name, None)
         if run is None or run.notebook != now:
             files = self._committed_reach(
-                self._book.notebook(chapter, backend), notebook)
+                self._book.present(target), notebook)
             run = (None if files is None
-                   else Run(now, files, versions_of(backend)))
+                   else Run(now, files, versions_of(target.backend)))
         if run:
             self._runs[name] = run
         return run
 
-    def learn(self, chapter: str, backend: str) -> None:
+    def learn(self, target: Target) -> None:
         """Fix what a notebook was run with before a commit changes HEAD."""
         with suppress(BookError):
-            self.last_run(chapter, backend, read_notebook(
-                self._book.notebook(chapter, backend)))
+            self.last_run(target, read_notebook(self._book.present(target)))
 
-    def note(self, chapter: str, backend: str, notebook: NotebookNode,
+    def note(self, target: Target, notebook: NotebookNode,
              files: Digests) -> None:
         """Note, and save, that a notebook has been run with such files."""
-        self._runs[f"{backend}/{chapter}"] = Run(
-            _digest(notebook), files, versions_of(backend))
+        self._runs[target.name] = Run(
+            _digest(notebook), files, versions_of(target.backend))
         self.save()
 
     def save(self) -> None:

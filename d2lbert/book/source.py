@@ -9,17 +9,35 @@ import functools
 import hashlib
 import re
 from collections import Counter
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from functools import partial
 
 import jupytext
 from nbformat import NotebookNode, v4
 
 from d2lbert.backends import BACKENDS
-from d2lbert.book.config import Book, BookError, collect
+from d2lbert.book.config import Book, BookError, Target, collect
+from d2lbert.book.exercises import (
+    ROLES,
+    SKIP,
+    check_exercises,
+    for_solutions,
+    for_students,
+    roles,
+    tags,
+)
 from d2lbert.book.include import find_source
+from d2lbert.book.times import Times, listed
 
-TAGS = ("nbval-ignore-output", "raises-exception")  # kept in the notebook
+# Kept in the notebook.
+TAGS = ("nbval-ignore-output", "raises-exception")
 INCLUDE = re.compile(r"\{\{#include ([\w.]+):([\w.]+)\}\}\s*")
 IMAGE = re.compile(r"""(\]\(|\ssrc=["'])(img/[^)\s"']+)""")
+CHAPTER = re.compile(r"\{chapter:([^|}]*)(?:\|([^}]*))?\}")
+TITLE = re.compile(r"^# +(.*?) *$", re.MULTILINE)
+MAGIC = "%%module"
+LOAD = "%load_ext d2lbert"  # makes the magic known
 METADATA = {
     "kernelspec": {"display_name": "Python 3 (ipykernel)",
                    "language": "python", "name": "python3"},
@@ -30,27 +48,88 @@ METADATA = {
 }
 
 
+def find_targets(book: Book, chapters: Sequence[str] | None = None,
+                 backends: Sequence[str] | None = None) -> list[Target]:
+    """The notebooks of some chapters and backends, by default of all.
+
+    A chapter has solutions for a backend if it has cells of that kind.
+
+    Raises:
+        BookError: for a name that is not in book.toml.
+    """
+    found = []
+    for chapter, backend in book.select(chapters, backends):
+        found.append(Target(chapter, backend))
+        with suppress(BookError):  # which `make_notebook` raises
+            if any("solution" in tags(cell) and _is_for(backend, cell)
+                   for cell in _read(book, chapter)):
+                found.append(Target(chapter, backend, True))
+    return found
+
+
 def make_notebook(book: Book, chapter: str, backend: str) -> NotebookNode:
     """The notebook that a chapter gives for a backend, not yet executed.
 
     Raises:
         BookError: with all that is wrong in the chapter.
     """
+    return make(book, Target(chapter, backend))
+
+
+def make(book: Book, target: Target) -> NotebookNode:
+    """A notebook of the book, of a chapter or its solutions.
+
+    Raises:
+        BookError: with all that is wrong in the chapter.
+    """
+    chapter, backend, is_solutions = target
     everything = _read(book, chapter)
-    cells = [_banner(book, chapter, backend)]
-    cells += [c for c in everything if _is_for(backend, c)]
-    _set_ids(chapter, cells)  # from the chapter's own text
+    cells = chapter_cells(book, chapter, backend, everything)
+    chosen = (for_solutions if is_solutions else for_students)(cells)
+    code = [c.source for c in chosen if c.cell_type == "code"]
+    problems = _problems_of(
+        [partial(_check_cell, chapter, i, cell)
+         for i, cell in enumerate(everything, 1)]
+        + [partial(check_exercises, chapter, cells)]
+        + [partial(_check_title, chapter, cells),
+           partial(_check_magic, chapter, code)]
+        + [partial(_fill, book, target, cell, cells) for cell in chosen])
+    if problems:
+        raise BookError(*dict.fromkeys(problems))
+    if is_solutions:
+        chosen.insert(0, _solutions_title(book, target))
+    else:
+        number = book.number(chapter)
+        chosen[0].source = TITLE.sub(
+            rf"# {number} · \1", chosen[0].source, count=1)
+    for cell in chosen:
+        _set_tags(cell, is_solutions)
+    chosen.append(_navigation(book, target))
+    return v4.new_notebook(cells=chosen, metadata=METADATA)
 
-    def finish(item: tuple[int, NotebookNode]) -> None:
-        number, cell = item
-        _check_cell(chapter, number, cell)
-        if _is_for(backend, cell):
-            _fill(book, chapter, backend, cell)
 
-    collect(finish, enumerate(everything, 1))
-    for cell in cells:
-        _drop_backend_tags(cell)
-    return v4.new_notebook(cells=cells, metadata=METADATA)
+def chapter_cells(book: Book, chapter: str, backend: str,
+                  cells: list[NotebookNode] | None = None
+                  ) -> list[NotebookNode]:
+    """The cells of a chapter for a backend, as they are written.
+
+    Raises:
+        BookError: if there is no such chapter.
+    """
+    found = [cell for cell in cells or _read(book, chapter)
+             if _is_for(backend, cell)]
+    _set_ids(chapter, found)  # from the chapter's own text
+    return found
+
+
+def _problems_of(checks: Sequence[Callable[[], None]]) -> list[str]:
+    problems: list[str] = []
+    for check in checks:
+        try:
+            check()
+        except BookError as error:
+            problems += error.args
+    return problems
 
 
 def _read(book: Book, chapter: str) -> list[NotebookNode]:
@@ -64,34 +143,68 @@ def _read(book: Book, chapter: str) -> list[NotebookNode]:
         raise BookError(f"{chapter}: {error}") from None
 
 
-@functools.lru_cache(maxsize=1)  # a chapter is read for each backend in turn
+@functools.lru_cache(maxsize=32)  # each is read for several notebooks
 def _parse(text: str) -> list[NotebookNode]:
     return jupytext.reads(text, fmt="md:myst").cells
 
 
-def _banner(book: Book, chapter: str, backend: str) -> NotebookNode:
-    text = (f"> This notebook is built. To change it, edit "
-            f"[`notebooks/{chapter}.md`](../{chapter}.md) "
-            f"and run `make build`.")
-    others = [f"[{BACKENDS[b].title}](../{b}/{chapter}.ipynb)"
-              for b in book.backends if b != backend]
+def title(book: Book, chapter: str, backend: str) -> str:
+    """The title of a chapter; its name if it has none."""
+    try:
+        text = book.source(chapter).read_text("utf-8")
+    except (OSError, ValueError):
+        return chapter
+    match = TITLE.search(text)
+    return (match[1].replace("{Backend}", BACKENDS[backend].title)
+            if match else chapter)
+
+
+def _link(book: Book, chapter: str, backend: str, text: str = "") -> str:
+    name = book.file_name(Target(chapter, backend))
+    return f"[{text or title(book, chapter, backend)}]({name})"
+
+
+def _solutions_title(book: Book, target: Target) -> NotebookNode:
+    chapter, backend, _ = target
+    cell = v4.new_markdown_cell(
+        f"# Solutions to chapter {book.number(chapter)}: "
+        f"{title(book, chapter, backend)}\n\n"
+        f"The exercises of {_link(book, chapter, backend)}, each with an "
+        "answer.")
+    cell.id = _hash(f"{chapter}\ntitle")
+    return cell
+
+
+def _navigation(book: Book, target: Target) -> NotebookNode:
+    """The last cell: where to go from here, and what to edit."""
+    chapter, backend, is_solutions = target
+    here = book.number(chapter) - 1
+    before, after = book.chapters[:here], book.chapters[here + 1:]
+    ways = [f"Previous: {_link(book, name, backend)}" for name in before[-1:]]
+    if is_solutions:
+        ways = [f"Chapter {here + 1}: {_link(book, chapter, backend)}"]
+    ways += [f"Next: {_link(book, name, backend)}" for name in after[:1]]
+    every = find_targets(book, [chapter])
+    if not is_solutions and target._replace(is_solutions=True) in every:
+        name = book.file_name(target._replace(is_solutions=True))
+        ways.append(f"[Solutions]({name})")
+    others = [f"[{BACKENDS[other.backend].title}]"
+              f"(../{other.backend}/{book.file_name(other)})"
+              for other in every if other.is_solutions == is_solutions
+              and other.backend != backend]
     if others:
-        text += f"\n> The same chapter in {_listed(others)}."
-    return v4.new_markdown_cell(text)
-
-
-def _listed(names: list[str]) -> str:
-    """'A', 'A and B', 'A, B and C'."""
-    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
+        ways.append(f"The same in {listed(others)}")
+    source = book.source(chapter).name
+    cell = v4.new_markdown_cell(
+        f"---\n\n{' · '.join(ways)}\n\nThis notebook is built from "
+        f"[notebooks/{source}](../{source}).")
+    cell.id = _hash(f"{chapter}\nnavigation")
+    return cell
 
 
 def _is_for(backend: str, cell: NotebookNode) -> bool:
-    named = [tag for tag in _tags(cell) if tag in BACKENDS]
+    named = [tag for tag in tags(cell) if tag in BACKENDS]
     return not named or backend in named
-
-
-def _tags(cell: NotebookNode) -> list[str]:
-    return cell.metadata.get("tags", [])
 
 
 def _set_ids(chapter: str, cells: list[NotebookNode]) -> None:
@@ -100,48 +213,109 @@ def _set_ids(chapter: str, cells: list[NotebookNode]) -> None:
         text = f"{chapter}\n{cell.cell_type}\n{cell.source}"
         seen[text] += 1  # equal cells get different ids
         text += f"\n{seen[text]}"
-        cell.id = hashlib.sha256(text.encode()).hexdigest()[:12]
+        cell.id = _hash(text)
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def _check_cell(chapter: str, number: int, cell: NotebookNode) -> None:
     start = cell.source.strip().partition("\n")[0]
     where = f"{chapter}: cell {number} ({start[:40]!r})"
-    known = [*BACKENDS, *TAGS]
+    known = [*BACKENDS, *TAGS, *ROLES]
     problems = [f"{where} has the unknown tag {tag!r}: use one of "
-                + ", ".join(known) for tag in _tags(cell) if tag not in known]
+                + ", ".join(known) for tag in tags(cell) if tag not in known]
     if not start:
         problems.append(f"{where} is empty")
     if problems:
         raise BookError(*problems)
 
 
-def _fill(book: Book, chapter: str, backend: str,
-          cell: NotebookNode) -> None:
+def _check_title(chapter: str, cells: list[NotebookNode]) -> None:
+    if not cells or cells[0].cell_type != "markdown" or not (
+            TITLE.match(cells[0].source)):
+        raise BookError(f"{chapter}: begins with no title: `# …`")
+
+
+def _check_magic(chapter: str, code: list[str]) -> None:
+    """Is the magic known before a cell needs it?"""
+    if any("{{#include" in text or text.startswith(MAGIC) for text in code):
+        if code[0].partition("\n")[0].rstrip() != LOAD:
+            raise BookError(
+                f"{chapter}: its first code cell has to begin with the line "
+                f"{LOAD}, and to be tagged `carry` if solutions show code: "
+                "it makes the magic known by which shown code is executed")
+
+
+def _fill(book: Book, target: Target, cell: NotebookNode,
+          cells: list[NotebookNode]) -> None:
     """Put in what the chapter only names."""
+    chapter, backend, _ = target
     if cell.cell_type == "code":
-        lines = cell.source.split("\n")
-        cell.source = "\n".join(collect(
-            lambda line: _include(book, chapter, backend, line), lines))
+        if "{{#include" in cell.source:
+            cell.source = _shown(
+                book, chapter, cell.source.replace("{backend}", backend))
     elif cell.cell_type == "markdown":
         text = cell.source.replace("{Backend}", BACKENDS[backend].title)
         collect(lambda link: _check_image(book, chapter, link[1]),
                 IMAGE.findall(text))
         # A notebook stands one folder deeper than its chapter.
-        cell.source = IMAGE.sub(r"\1../\2", text)
+        text = IMAGE.sub(r"\1../\2", text)
+        collect(lambda link: _check_link(book, chapter, link[0]),
+                CHAPTER.findall(text))
+        text = CHAPTER.sub(
+            lambda match: _link(book, match[1], backend, match[2]), text)
+        if "{times}" in text:
+            text = text.replace("{times}", Times(book).sentence(
+                chapter, (other.source for other in cells
+                          if other.cell_type == "markdown"
+                          and not roles(other))))
+        cell.source = text
 
 
-def _include(book: Book, chapter: str, backend: str, line: str) -> str:
+def _shown(book: Book, chapter: str, text: str) -> str:
+    """A cell of objects of one module, which is executed in it."""
+    lines = [line for line in text.split("\n") if line.strip()]
+    modules = {match[1]: line for line in lines
+               if (match := INCLUDE.fullmatch(line))}
+
+    def expand(line: str) -> str:
+        return _include(book, chapter, line) if line.strip() else line
+
+    shown = collect(expand, text.strip("\n").split("\n"))
+    if len(modules) > 1:
+        raise BookError(f"{chapter}: a cell shows code of "
+                        f"{listed(list(modules))}: give each a cell of "
+                        "its own, which is executed in that module")
+    return "\n".join([f"{MAGIC} {min(modules)}", *shown])
+
+
+def _include(book: Book, chapter: str, line: str) -> str:
     if "{{#include" not in line:
-        return line
-    line = line.replace("{backend}", backend)
+        raise BookError(
+            f"{chapter}: {line.strip()}: stands in a cell with an include; "
+            "put it into the next cell, since shown code is executed in "
+            "its module")
     match = INCLUDE.fullmatch(line)
     if not match:
         raise BookError(f"{chapter}: {line.strip()}: write it as "
                         "{{#include module:name}}, alone in its line")
     try:
-        return find_source(book.root, *match.groups())
+        source = find_source(book.root, *match.groups())
     except LookupError as error:
         raise BookError(f"{chapter}: {line.strip()}: {error}") from None
+    if "." in match[2]:
+        raise BookError(f"{chapter}: {line.strip()}: a part of a class "
+                        "cannot be executed: show all of it")
+    return source
+
+
+def _check_link(book: Book, chapter: str, name: str) -> None:
+    if name not in book.chapters:
+        raise BookError(f"{chapter}: {{chapter:{name}}}: there is no such "
+                        f"chapter in book.toml; it has "
+                        + ", ".join(book.chapters))
 
 
 def _check_image(book: Book, chapter: str, link: str) -> None:
@@ -150,8 +324,11 @@ def _check_image(book: Book, chapter: str, link: str) -> None:
                         "are made by `python -m d2lbert.book figures`")
 
 
-def _drop_backend_tags(cell: NotebookNode) -> None:
-    tags = [tag for tag in _tags(cell) if tag not in BACKENDS]
+def _set_tags(cell: NotebookNode, is_solutions: bool) -> None:
+    """Leave the tags that mean something in the notebook."""
+    kept = [tag for tag in tags(cell) if tag in TAGS]
+    if not is_solutions and roles(cell) & {"stub", "check"}:
+        kept += [*sorted(roles(cell) & {"stub", "check"}), SKIP]
     cell.metadata.pop("tags", None)
-    if tags:
-        cell.metadata["tags"] = tags
+    if kept:
+        cell.metadata["tags"] = kept
