@@ -16,6 +16,7 @@ import ast
 import importlib
 import symtable
 import sys
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -44,14 +45,29 @@ def register(shell: Any) -> None:
         # A traceback begins below this frame.
         __tracebackhide__ = "__ipython_bottom__"
         text = "\n" + cell  # so that its lines have the cell's numbers
-        file = shell.compile.cache(text, shell.execution_count)
+        file = shell.compile.cache(text, _cell_number(shell))
         try:
             names = run_in_module(line.strip(), text, file)
         except ShownCodeError as error:
             raise UsageError(str(error)) from None
+        except SyntaxError as error:
+            if error.filename != file:
+                raise
+            text = "".join(traceback.format_exception_only(error))
+            raise UsageError(f"%%module {line}\n{text}") from None
         shell.push(names)
 
     shell.register_magic_function(module, "cell", "module")
+
+
+def _cell_number(shell: Any) -> int:
+    """Of the cell that is executed; shell.execution_count may be ahead."""
+    numbers: dict[str, int] = getattr(shell.compile, "_filename_map", {})
+    frame = sys._getframe()
+    while frame := frame.f_back:  # type: ignore[assignment]
+        if frame.f_code.co_filename in numbers:
+            return numbers[frame.f_code.co_filename]
+    return shell.execution_count
 
 
 def run_in_module(name: str, text: str, file: str = "<cell>"

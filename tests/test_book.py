@@ -1,6 +1,7 @@
 """The notebook builder, on a throw-away book with a package of its own."""
 
 import base64
+import inspect
 import io
 import json
 import os
@@ -15,6 +16,8 @@ import nbformat
 import pytest
 from PIL import Image
 
+import d2lbert
+from d2lbert import shown
 from d2lbert.book import execute
 from d2lbert.book.__main__ import main
 from d2lbert.book.build import build
@@ -78,7 +81,14 @@ CHAPTER = """# One in {Backend}
 Since $\\frac{a}{b}$ and {backend}, ![a curve](img/curve.svg).
 
 ```{code-cell}
+%load_ext d2lbert
+```
+
+```{code-cell}
 {{#include d2lbert.{backend}.train:train}}
+```
+
+```{code-cell}
 print("{backend}", end=" ", flush=True)
 print(train(2))
 ```
@@ -110,12 +120,17 @@ print("done")
 """
 
 
+HEAD = "# One\n\n```{code-cell}\n%load_ext d2lbert\n```\n\n"
+LOADER = inspect.getsource(d2lbert.load_ipython_extension)
+
+
 def write_book(folder):
     """A book of one chapter and two backends, not built."""
     files = {
         "book.toml": TOML, "notebooks/one.md": CHAPTER,
         "notebooks/img/curve.svg": "<svg/>",
-        "d2lbert/__init__.py": "edition = 7",
+        "d2lbert/__init__.py": "edition = 7\n" + LOADER,
+        "d2lbert/shown.py": Path(shown.__file__).read_text(),
         "d2lbert/plotting.py": Path(plotting.__file__).read_text(),
         ".gitignore": ".cache\n__pycache__\n"}
     for backend in ("torch", "jax"):
@@ -151,43 +166,40 @@ def edit(path, old, new):
 def test_a_backend_gets_its_own_cells_and_those_of_all(root):
     cells = {b: make(root, CHAPTER, b).cells for b in ("torch", "jax")}
     sources = {b: [c.source for c in cells[b][1:]] for b in cells}
-    assert len(sources["torch"]) == 4 and len(sources["jax"]) == 5
+    assert len(sources["torch"]) == 6 and len(sources["jax"]) == 7
     assert "1 / 0" in sources["torch"] and "1 / 0" not in sources["jax"]
     assert "Arrays are never changed." in sources["jax"]
     tags = [c.metadata.get("tags") for c in cells["torch"]]
-    assert tags == [None, None, None, ["raises-exception"], None]
+    assert tags == [None] * 4 + [["raises-exception"]] + [None] * 2
 
 
 def test_only_the_two_tokens_are_replaced_each_in_its_place(root):
-    text, code = (c.source for c in make(root, CHAPTER, "jax").cells[1:3])
-    assert text.startswith("# One in JAX")
+    text, _, shown, code = (
+        c.source for c in make(root, CHAPTER, "jax").cells[:4])
+    assert text.startswith("# 1 · One in JAX")
     assert r"$\frac{a}{b}$ and {backend}, ![a curve](../img/c" in text
-    assert code == ("def train(steps):\n    return steps * 'jax '\n"
-                    'print("{backend}", end=" ", flush=True)\n'
+    assert shown == ("%%module d2lbert.jax.train\n"
+                     "def train(steps):\n    return steps * 'jax '")
+    assert code == ('print("{backend}", end=" ", flush=True)\n'
                     "print(train(2))")
 
 
-def test_the_banner_names_the_file_to_edit(root):
-    banner = make(root, CHAPTER).cells[0]
-    assert banner.cell_type == "markdown"
-    assert "(../one.md)" in banner.source and "make build" in banner.source
-    assert "[JAX](../jax/one.ipynb)" in banner.source
-
-
 def test_ids_come_from_the_content(root):
-    text = "A.\n\n```{code-cell}\nx = 1\n```\n\n```{code-cell}\nx = 1\n```\n"
+    text = ("# A\n\n```{code-cell}\nx = 1\n```\n\n"
+            "```{code-cell}\nx = 1\n```\n")
     first = [c.id for c in make(root, text).cells]
     assert first == [c.id for c in make(root, text).cells]
     assert len(set(first)) == 4
     assert all(re.fullmatch("[0-9a-zA-Z_-]{1,64}", i) for i in first)
-    other = '```{code-cell}\n:tags: [jax]\nx = 1\n```\n\n+++\n\nB.\n\n+++\n\n'
-    more = [c.id for c in make(root, other + text).cells]
+    other = '# A\n\n```{code-cell}\n:tags: [jax]\nx = 1\n```\n\nB.\n\n+++\n\n'
+    more = [c.id for c in make(root, text.replace("# A\n\n", other)).cells]
     assert more[:1] + more[2:] == first  # whatever stands around a cell
     edit(root / "d2lbert/torch/train.py", "steps *", "2 * steps *")
-    include = "```{code-cell}\n{{#include d2lbert.torch.train:train}}\n```\n"
-    before = make(root, include).cells[1]
+    include = HEAD + (
+        "```{code-cell}\n{{#include d2lbert.torch.train:train}}\n```\n")
+    before = make(root, include).cells[2]
     edit(root / "d2lbert/torch/train.py", "2 * steps *", "3 * steps *")
-    after = make(root, include).cells[1]
+    after = make(root, include).cells[2]
     assert before.id == after.id and before.source != after.source
 
 
@@ -214,12 +226,23 @@ def test_what_is_not_defined_is_not_found(root, module, name):
 def test_all_mistakes_of_a_build_are_reported_together(root):
     edit(root / "book.toml", '["one"]', '["one", "two", "three"]')
     (root / "notebooks/one.md").write_text("""
-![gone](img/gone.svg)
+![gone](img/gone.svg) {chapter:four} {chapter:two}
 
 ```{code-cell}
 {{#include d2lbert.{backend}.model:Gone}}
 {{#include d2lbert.gone:Net}}
 x = {{#include d2lbert.torch.model:Net}}
+```
+
+```{code-cell}
+{{#include d2lbert.torch.model:Net}}
+y = Net()
+{{#include d2lbert.torch.model:Net.width}}
+```
+
+```{code-cell}
+{{#include d2lbert.torch.model:Net}}
+{{#include d2lbert.torch.train:train}}
 ```
 
 ```{code-cell}
@@ -232,17 +255,23 @@ x = 1
 ```
 """)
     (root / "notebooks/two.md").write_text(
-        "```{code-cell}\n{{#include d2lbert.torch.train:test}}\n```\n")
+        HEAD + "```{code-cell}\n{{#include d2lbert.torch.train:test}}\n```\n")
     with pytest.raises(BookError) as error:
         build(root)
     expected = [
+        r"one: begins with no title",
+        r"one: its first code cell .* %load_ext d2lbert",
         r"one: .*img/gone\.svg",
+        r"one: {chapter:four}: .* one, two, three",
+        r"one: y = Net\(\): .*into the next cell",
+        r"one: .*:Net.width}}: .*show all of it",
+        r"one: .* d2lbert.torch.model and d2lbert.torch.train: give each",
         r"one: .*d2lbert\.torch\.model:Gone.*does not define Gone",
         r"one: .*d2lbert\.jax\.model:Gone",
         r"one: .*d2lbert\.gone:Net.*no module d2lbert\.gone",
         r"one: x = .*alone in its line",
-        r"one: cell 3 \('x = 1'\).*'pytorch'.*torch, mxnet, jax",
-        r"one: cell 4 .*is empty",
+        r"one: cell 5 \('x = 1'\).*'pytorch'.*torch, mxnet, jax",
+        r"one: cell 6 .*is empty",
         r"two: .*d2lbert\.torch\.train:test",
         r"three: there is no notebooks/three\.md"]
     for pattern in expected:
@@ -509,7 +538,7 @@ def built(built_once, tmp_path):
 
 
 def read(root, backend="torch"):
-    return nbformat.read(root / f"notebooks/{backend}/one.ipynb", 4)
+    return nbformat.read(root / f"notebooks/{backend}/01-one.ipynb", 4)
 
 
 def outputs(root, backend="torch"):
@@ -524,20 +553,20 @@ def everything(root):
 
 def test_a_built_notebook_is_current_and_has_its_outputs(built):
     assert check(built) == []
-    (first,), (error,), (text, figure) = outputs(built)
+    _, _, (first,), (error,), (text, figure) = outputs(built)
     assert first.text == "{backend} torch torch \n"  # one stream
     assert error.ename == "ZeroDivisionError"
     assert error.traceback == ["ZeroDivisionError: division by zero"]
     assert text.text == "done\n"
     assert set(figure.data) == {"image/png", "text/plain"}  # and once
     assert figure.data["text/plain"] == "<Figure size 350x250 with 1 Axes>"
-    (_,), (environment, folder), _ = outputs(built, "jax")
+    _, _, (_,), (environment, folder), _ = outputs(built, "jax")
     assert environment.text == f"7 1 {max(1, os.cpu_count() // 2)}\n"
     assert folder.data["text/plain"] == "'jax'"
 
 
 def test_a_built_notebook_holds_nothing_of_the_machine(built):
-    text = (built / "notebooks/torch/one.ipynb").read_text()
+    text = (built / "notebooks/torch/01-one.ipynb").read_text()
     notebook = read(built)
     assert notebook.nbformat_minor == 5
     assert notebook.metadata.kernelspec.name == "python3"
@@ -612,21 +641,21 @@ def test_prose_gets_the_outputs_that_were_there(built, no_kernel, capsys):
         "0 built, 2 carried over (prose only), 0 current\n")
     assert check(built) == []  # also that cells count 1, 2, 3
     assert before == {b: outputs(built, b) for b in ("torch", "jax")}
-    assert "Because" in read(built).cells[2].source
-    assert "Array was" in read(built, "jax").cells[4].source
+    assert "Because" in read(built).cells[1].source
+    assert "Array was" in read(built, "jax").cells[5].source
 
 
 def test_what_others_left_in_the_metadata_is_dropped(built, no_kernel):
-    before = (built / "notebooks/torch/one.ipynb").read_bytes()
+    before = (built / "notebooks/torch/01-one.ipynb").read_bytes()
     spoil(lambda n: n.metadata.update(d2lbert={"cells": "0"}))(built)
-    assert "torch/one.ipynb: its metadata has another 'd2lbert'" in (
+    assert "torch/01-one.ipynb: its metadata has another 'd2lbert'" in (
         check(built)[0])
     build(built)
-    assert (built / "notebooks/torch/one.ipynb").read_bytes() == before
+    assert (built / "notebooks/torch/01-one.ipynb").read_bytes() == before
 
 
-SHOWN = "cell 3 shows other code"
-TAGS = "cell 4 has another id or other tags"
+SHOWN, CALLED = (f"cell {number} shows other code" for number in (3, 4))
+TAGS = "cell 5 has another id or other tags"
 
 
 @pytest.mark.parametrize("change, expected", [
@@ -634,16 +663,16 @@ TAGS = "cell 4 has another id or other tags"
     (("d2lbert/torch/train.py", "    return", "    # all\n    return"),
      {"torch": SHOWN}),
     (("notebooks/one.md", "print(train(2))", "print(train(3))"),
-     {"torch": SHOWN, "jax": SHOWN}),
+     {"torch": CALLED, "jax": CALLED}),
     (("notebooks/one.md", "1 / 0", "2 / 0"),
-     {"torch": "cell 4 shows other code"}),
+     {"torch": "cell 5 shows other code"}),
     (("notebooks/one.md", "[torch, raises", "[torch, nbval-ignore-output, "
       "raises"), {"torch": TAGS}),
     (("notebooks/one.md", "1 / 0\n```", "1 / 0\n```\n\n```{code-cell}\n"
-      ":tags: [torch]\n2\n```"), {"torch": "cell 5 shows other code"}),
+      ":tags: [torch]\n2\n```"), {"torch": "cell 6 shows other code"}),
     (("notebooks/one.md", '"done")\n```', '"done")\n```\n\n'
       "```{code-cell}\n:tags: [torch]\n2\n```"),
-     {"torch": "it has 3 code cells, its chapter 4"}),
+     {"torch": "it has 5 code cells, its chapter 6"}),
 ])
 def test_shown_code_that_changed_is_run(built, reasons, change, expected):
     assert reasons() == {}
@@ -655,7 +684,8 @@ def test_shown_code_that_changed_is_run(built, reasons, change, expected):
 
 def test_the_same_code_under_another_id_is_run(built, reasons):
     edit(built / "notebooks/one.md", "{{#include d2lbert.{backend}.train:tr"
-         "ain}}", "def train(steps):\n    return steps * 'torch '")
+         "ain}}", "%%module d2lbert.torch.train\n"
+         "def train(steps):\n    return steps * 'torch '")
     assert reasons(backends=["torch"]) == {
         "torch/one": "cell 3 has another id or other tags"}
 
@@ -663,7 +693,7 @@ def test_the_same_code_under_another_id_is_run(built, reasons):
 def test_cells_in_another_order_are_run(built, reasons):
     notebook = read(built)
     notebook.cells[2:] = reversed(notebook.cells[2:])
-    nbformat.write(notebook, built / "notebooks/torch/one.ipynb")
+    nbformat.write(notebook, built / "notebooks/torch/01-one.ipynb")
     assert reasons() == {"torch/one": SHOWN}
 
 
@@ -700,7 +730,7 @@ def test_what_is_reached_by_now_is_named(built, reasons):
 def build_as_if_run(root):
     """Build, taking the outputs that are there for those of a kernel."""
     async def keep(notebook, book, folder, threads):
-        return nbformat.read(folder / "one.ipynb", 4)
+        return nbformat.read(folder / "01-one.ipynb", 4)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(execute, "execute", keep)
         build(root)
@@ -734,7 +764,7 @@ def test_a_record_that_is_lost_or_damaged_is_as_good_as_none(
 
 
 def test_outputs_from_elsewhere_are_run(built, reasons):
-    spoil(lambda n: n.cells[2].outputs.pop())(built)
+    spoil(lambda n: n.cells[3].outputs.pop())(built)
     assert reasons() == {"torch/one": "not known what it was run with"}
 
 
@@ -748,7 +778,7 @@ def test_of_a_clone_runs_what_differs_from_head(cloned, reasons):
     edit(cloned / "d2lbert/__init__.py", "7", "8")
     assert reasons() == {"jax/one": "d2lbert/__init__.py changed"}
     edit(cloned / "d2lbert/__init__.py", "8", "7")
-    spoil(lambda n: n.cells[2].outputs.pop())(cloned)
+    spoil(lambda n: n.cells[3].outputs.pop())(cloned)
     assert reasons() == {"torch/one": "not known what it was run with"}
 
 
@@ -767,7 +797,7 @@ def test_caches_and_hidden_files_are_not_of_the_package(root):
         path.parent.mkdir(exist_ok=True)
         path.write_text("x")
     assert present_files(root) == before
-    assert before["d2lbert/__init__.py"] == b"edition = 7"
+    assert before["d2lbert/torch/__init__.py"] == b""
 
 
 def test_a_dry_run_writes_nothing(cloned):
@@ -796,13 +826,13 @@ def test_other_versions_are_run(built, reasons, monkeypatch):
 
 
 def test_what_is_missing_spoiled_or_asked_for_is_run(built, reasons):
-    (built / "notebooks/jax/one.ipynb").unlink()
+    (built / "notebooks/jax/01-one.ipynb").unlink()
     spoil(strip)(built)
-    assert reasons() == {"torch/one": "cell 3 has not been executed",
+    assert reasons() == {"torch/one": "cell 2 has not been executed",
                          "jax/one": "not built"}
     assert reasons(backends=["jax"]) == {"jax/one": "not built"}
     assert reasons(force=True)["torch/one"] == "asked for (--force)"
-    (built / "notebooks/torch/one.ipynb").write_text("{")
+    (built / "notebooks/torch/01-one.ipynb").write_text("{")
     assert reasons()["torch/one"].startswith("no valid notebook: ")
 
 
@@ -816,16 +846,16 @@ def test_changed_code_is_executed_again_and_only_it(built, capsys):
         f"torch/one: {SHOWN}\ntorch/one … \\d+ s\n"
         "1 built, 0 carried over \\(prose only\\), 1 current\n",
         capsys.readouterr().out)
-    assert outputs(built)[0][0].text == "{backend} TORCH TORCH \n"
+    assert outputs(built)[2][0].text == "{backend} TORCH TORCH \n"
     assert check(built) == []
     changed = {p for p, was in before.items() if everything(built)[p] != was}
-    assert changed == {built / "notebooks/torch/one.ipynb"}
+    assert changed == {built / "notebooks/torch/01-one.ipynb"}
 
 
 def test_two_branches_that_change_two_modules_merge(
         cloned, reasons, monkeypatch):
     """Runs kernels."""
-    threads = outputs(cloned, "jax")[1][0].text.split()[-1]
+    threads = outputs(cloned, "jax")[3][0].text.split()[-1]
     monkeypatch.setenv("OMP_NUM_THREADS", threads)  # which is printed
 
     def branch(name, path, old, new):
@@ -838,7 +868,7 @@ def test_two_branches_that_change_two_modules_merge(
     branch("one", "d2lbert/__init__.py", "edition = 7", "edition = 8")
     branch("two", "d2lbert/plotting.py", "(3.5, 2.5)", "(3.6, 2.5)")
     git(cloned, "merge", "--no-edit", "one")
-    _, (edition, _), (_, figure) = outputs(cloned, "jax")
+    *_, (edition, _), (_, figure) = outputs(cloned, "jax")
     assert edition.text.startswith("8 ")
     assert "360x250" in figure.data["text/plain"]
     assert check(cloned) == []
@@ -848,7 +878,8 @@ def test_two_branches_that_change_two_modules_merge(
 def test_a_failing_notebook_is_not_written_and_all_are_reported(
         built, capsys):
     """Runs kernels."""
-    (built / "notebooks/one.md").write_text("""
+    (built / "notebooks/one.md").write_text("""# One
+
 ```{code-cell}
 # Two kernels meet, or this fails: they run at the same time.
 import os, sys, time
@@ -888,7 +919,7 @@ def spoil(change):
     def apply(root):
         notebook = read(root)
         change(notebook)
-        path = root / "notebooks/torch/one.ipynb"
+        path = root / "notebooks/torch/01-one.ipynb"
         nbformat.write(notebook, path)
     return apply
 
@@ -902,7 +933,7 @@ def strip(notebook):
 def add_output(kind, **fields):
     def change(notebook):
         output = nbformat.v4.new_output(kind, **fields)
-        notebook.cells[2].outputs.append(output)
+        notebook.cells[3].outputs.append(output)
     return spoil(change)
 
 
@@ -918,53 +949,54 @@ def add_picture(change=bytes, size=(60, 60), color=(0, 0, 0, 0), dot=None):
 
 
 def add_empty_cell(notebook):
-    notebook.cells.append(nbformat.v4.new_code_cell(execution_count=4))
+    notebook.cells.append(nbformat.v4.new_code_cell(execution_count=6))
 
 
 PROBLEMS = {
-    "cell 2 is not what the chapter gives": [
-        spoil(lambda n: n.cells[1].update(source="Mine.")),
-        spoil(lambda n: n.cells[1].update(id="mine")),
-        spoil(lambda n: n.cells.pop(1)),
+    "cell 1 is not what the chapter gives": [
+        spoil(lambda n: n.cells[0].update(source="Mine.")),
+        spoil(lambda n: n.cells[0].update(id="mine")),
+        spoil(lambda n: n.cells.pop(0)),
         lambda root: edit(root / "notebooks/one.md", "Since", "As")],
-    "cell 6 is not what the chapter gives": [
-        spoil(add_empty_cell),
+    "cell 8 is not what the chapter gives": [
+        spoil(add_empty_cell)],
+    "cell 7 is not what the chapter gives": [
         lambda root: edit(root / "notebooks/one.md", '"done")\n```',
                           '"done")\n```\n\nEnd.')],
-    "cell 4 is not what the chapter gives": [
-        spoil(lambda n: n.cells[3].metadata.pop("tags"))],
+    "cell 5 is not what the chapter gives": [
+        spoil(lambda n: n.cells[4].metadata.pop("tags"))],
     "its metadata has another 'language_info'": [
         spoil(lambda n: n.metadata.language_info.update(version="3"))],
-    "cell 3 has not been executed": [spoil(strip)],
-    "cell 3 was executed as number 7, not 1": [
-        spoil(lambda n: n.cells[2].update(execution_count=7))],
-    "cell 3 stopped with ValueError: no": [
+    "cell 4 has not been executed": [spoil(strip)],
+    "cell 4 was executed as number 7, not 3": [
+        spoil(lambda n: n.cells[3].update(execution_count=7))],
+    "cell 4 stopped with ValueError: no": [
         add_output("error", ename="ValueError", evalue="no")],
-    "cell 4 is tagged raises-exception and raised nothing": [
-        spoil(lambda n: n.cells[3].update(outputs=[]))],
-    "cell 3 wrote to stderr: hm": [
+    "cell 5 is tagged raises-exception and raised nothing": [
+        spoil(lambda n: n.cells[4].update(outputs=[]))],
+    "cell 4 wrote to stderr: hm": [
         add_output("stream", name="stderr", text="hm")],
-    "cell 3 holds an SVG": [
+    "cell 4 holds an SVG": [
         add_output("display_data", data={"image/svg+xml": "<svg/>"})],
-    "cell 3 has no picture of <Figure size": [
+    "cell 4 has no picture of <Figure size": [
         add_output("execute_result", data={"text/plain": "<Figure size 9>"})],
-    "cell 3 holds a PNG that does not decode": [
+    "cell 4 holds a PNG that does not decode": [
         add_picture(lambda data: b"no picture"),
         add_picture(lambda data: data[:len(data) // 2]),
         add_picture(lambda data: data.replace(b"IDAT", b"IDAX"))],
-    "cell 3 holds a blank PNG": [
+    "cell 4 holds a blank PNG": [
         add_picture(color="white"), add_picture(color=(9, 9, 9, 255)),
         add_picture(dot=(255, 0, 0, 0))],  # which is transparent
-    "cell 3 holds a PNG of 9 x 60 pixels": [
+    "cell 4 holds a PNG of 9 x 60 pixels": [
         add_picture(size=(9, 60), dot="black")],
-    "cell 3 shows the memory address 0x7f00aabb": [
+    "cell 4 shows the memory address 0x7f00aabb": [
         add_output("stream", name="stdout", text="<object at 0x7f00aabb>"),
         add_output("display_data", data={"text/html": "<b>0x7f00aabb"})],
     "is no valid notebook": [
-        lambda root: (root / "notebooks/torch/one.ipynb").write_text("{"),
+        lambda root: (root / "notebooks/torch/01-one.ipynb").write_text("{"),
         spoil(lambda n: n.cells[0].update(id="not an id"))],
     "is not built": [
-        lambda root: (root / "notebooks/torch/one.ipynb").unlink()],
+        lambda root: (root / "notebooks/torch/01-one.ipynb").unlink()],
 }
 
 
@@ -972,7 +1004,7 @@ PROBLEMS = {
     (problem, change) for problem in PROBLEMS for change in PROBLEMS[problem]])
 def test_check_finds(built, problem, change):
     change(built)
-    assert any(p.startswith("torch/one.ipynb: ") and problem in p
+    assert any(p.startswith("torch/01-one.ipynb: ") and problem in p
                for p in check(built))
 
 
@@ -983,14 +1015,14 @@ def test_a_picture_with_something_in_it_is_no_problem(built):
 
 def test_check_finds_all_at_once_and_strangers_too(built):
     for backend in ("torch", "jax"):
-        shutil.copy(built / f"notebooks/{backend}/one.ipynb",
-                    built / f"notebooks/{backend}/old.ipynb")
+        shutil.copy(built / f"notebooks/{backend}/01-one.ipynb",
+                    built / f"notebooks/{backend}/09-old.ipynb")
     spoil(strip)(built)
     edit(built / "book.toml", '["one"]', '["one", "two"]')
     problems = check(built)
-    assert sum("has not been executed" in p for p in problems) == 3
+    assert sum("has not been executed" in p for p in problems) == 5
     assert "two: there is no notebooks/two.md" in problems
-    assert sum("old.ipynb: belongs to no chapter" in p
+    assert sum("09-old.ipynb: belongs to no chapter" in p
                for p in problems) == 2
 
 
@@ -1005,8 +1037,8 @@ def test_the_exit_status_tells_and_stderr_says_why(
     assert main(["build", "--chapter", "two", "--backend", "jax"]) == 1
     assert "unknown chapter two" in capsys.readouterr().err
     assert main(["build", "--jobs", "0"]) == 1
-    (built / "notebooks/jax/one.ipynb").unlink()
+    (built / "notebooks/jax/01-one.ipynb").unlink()
     assert main(["check"]) == 1
-    assert "jax/one.ipynb: is not built" in capsys.readouterr().err
+    assert "jax/01-one.ipynb: is not built" in capsys.readouterr().err
     assert main(["build", "--backend", "torch"]) == 0  # not the jax one
-    assert not (built / "notebooks/jax/one.ipynb").exists()
+    assert not (built / "notebooks/jax/01-one.ipynb").exists()

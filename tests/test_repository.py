@@ -125,8 +125,8 @@ def test_hooks_call_commands_of_the_environment(hook):
 def test_hook_of_the_notebooks_looks_at_all_that_they_are_built_from():
     (hook,) = [hook for hook in REPO["hooks"] if hook["id"] == "notebooks"]
     assert not hook["pass_filenames"]
-    for name in ("book.toml", "notebooks/bert.md", "notebooks/jax/bert.ipynb",
-                 "d2lbert/torch/model.py"):
+    for name in ("book.toml", "notebooks/bert.md", "notebooks/times.toml",
+                 "notebooks/jax/01-bert.ipynb", "d2lbert/torch/model.py"):
         assert re.search(hook["files"], name)
     assert not re.search(hook["files"], "tests/test_book.py")
 
@@ -167,6 +167,20 @@ def test_pull_requests_are_asked_for_what_matters():
     for matter in ("reader", "test", "make build", "CHANGELOG.md",
                    *(backend.title for backend in BACKENDS.values())):
         assert matter in text
+
+
+def test_notebooks_are_named_as_they_are():
+    """In README's tables and links, and in those that `make run` prints."""
+    texts = [read("README.md"), *(path.read_text("utf-8") for path in
+                                  (ROOT / "d2lbert/run").glob("*.py"))]
+    named = {re.sub(r"\{.*?\}", backend, name) for text in texts
+             for name in re.findall(r"notebooks/\S+?/[\w-]+\.ipynb", text)
+             for backend in BOOK.backends}
+    there = {book.relative_to(ROOT).as_posix()
+             for book in (BOOK.notebook(*pair) for pair in BOOK.select())}
+    solutions = {BOOK.solutions(*pair).relative_to(ROOT).as_posix()
+                 for pair in BOOK.select()}
+    assert there <= named <= there | solutions
 
 
 def test_built_files_are_marked_as_built():

@@ -50,7 +50,7 @@ def test_the_whole_command(tmp_path):
         numbers = json.loads((tmp_path / f"{backend}.json").read_text())
         assert len(numbers["mlm"]) == 3 and 0 <= numbers["probe"] <= 1
         assert numbers["static"] == 0.5
-        assert f"notebooks/{backend}/bert-pretraining.ipynb" in done.stdout
+        assert f"notebooks/{backend}/03-bert-pretraining.ipynb" in done.stdout
         d2l = load_backend(backend)
         sizes = pretraining.RECIPES["mini-wiki"].sizes
         bert, vocab, *_ = d2l.load_pretrained_model(
@@ -98,7 +98,7 @@ def test_the_chapter_on_pairs(tmp_path):
         likeness = np.corrcoef(words.ravel(), known.ravel())[0, 1]
         # bert.mini's own start is ours: a fifth of it can still be seen
         assert likeness > 0.9 if start == "pretrained" else likeness < 0.4
-    assert done.stdout.count(f"notebooks/{backend}/nli-bert.ipynb") == 2
+    assert done.stdout.count(f"notebooks/{backend}/06-nli-bert.ipynb") == 2
     assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG")
 
 

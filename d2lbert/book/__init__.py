@@ -2,7 +2,9 @@
 
     config.py    what book.toml says
     source.py    notebooks/<chapter>.md -> the cells of one backend
+    exercises.py who gets which cells of an exercise
     include.py   the source of an object of the package, by its name
+    times.py     how long a chapter takes
     notebook.py  notebook files: read, carry outputs over, write
     check.py     is a notebook what its chapter would give?
     pictures.py  is there something to see in a picture?

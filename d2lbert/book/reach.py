@@ -85,6 +85,16 @@ class Package:
         search.follow_cells(cells)
         return search.digests()
 
+    def reached_names(self, cells: Iterable[str]) -> set[tuple[str, str]]:
+        """What code cells depend on, as pairs (module, name in it).
+
+        Raises:
+            BookError: if one of them is not Python.
+        """
+        search = _Search(self)
+        search.follow_cells(cells)
+        return search.names()
+
 
 class _Search:
     """What has been reached so far, and what of it is still to be followed."""
@@ -138,6 +148,13 @@ class _Search:
             text = " ".join(module.parts[i].digest for i in sorted(positions))
             found[module.path] = digest(text.encode())
         return found
+
+    def names(self) -> set[tuple[str, str]]:
+        """(module, name) of what is reached."""
+        return {(module, name) for module, taken in self._parts.items()
+                if module for name, positions
+                in self._package[module].bound.items()
+                if taken & {*positions}}
 
     def _want(self, name: str, chain: Chain) -> None:
         """Note that an attribute of a module is used, or all of it: ()."""

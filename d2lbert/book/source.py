@@ -258,12 +258,15 @@ def _fill(book: Book, target: Target, cell: NotebookNode,
                 book, chapter, cell.source.replace("{backend}", backend))
     elif cell.cell_type == "markdown":
         text = cell.source.replace("{Backend}", BACKENDS[backend].title)
-        collect(lambda link: _check_image(book, chapter, link[1]),
-                IMAGE.findall(text))
+        problems = _problems_of(
+            [partial(_check_image, book, chapter, image)
+             for _, image in IMAGE.findall(text)]
+            + [partial(_check_link, book, chapter, name)
+               for name, _ in CHAPTER.findall(text)])
+        if problems:
+            raise BookError(*problems)
         # A notebook stands one folder deeper than its chapter.
         text = IMAGE.sub(r"\1../\2", text)
-        collect(lambda link: _check_link(book, chapter, link[0]),
-                CHAPTER.findall(text))
         text = CHAPTER.sub(
             lambda match: _link(book, match[1], backend, match[2]), text)
         if "{times}" in text:

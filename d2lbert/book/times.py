@@ -18,7 +18,8 @@ HEAD = ("# Seconds that each chapter ran when it was last built; "
         "`make build` writes them.\n")
 WORDS = 200  # read in a minute
 STEP = 5  # minutes
-MUCH = 0.3  # of the seconds that are noted
+MUCH = 0.3  # of the seconds that are noted,
+LITTLE = 3  # and no news if it is less than these seconds
 SENTENCE = re.compile(r"about \d+ minutes to read(?:; running takes "
                       r"[^\n]*? on two cores)?")
 
@@ -46,7 +47,7 @@ class Times:
             return False
         of_chapter = self._seconds[target.chapter]
         was, now = of_chapter.get(target.backend), rounded(seconds)
-        if was and abs(now - was) <= MUCH * was:
+        if was and abs(now - was) <= max(MUCH * was, LITTLE):
             return False
         of_chapter[target.backend] = now
         return True

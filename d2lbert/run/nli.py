@@ -111,7 +111,7 @@ def _row(backend: str, start: str, r: dict[str, Any]) -> list[str]:
             number(r["train_acc"][kept], ".3f"), f"{r['dev_acc'][kept]:.3f}",
             f"{r['test_acc']:.3f}", number(r["examples_per_sec"], ".0f"),
             f"{r['seconds'] + r['warmup_seconds']:.0f}",
-            f"notebooks/{backend}/nli-bert.ipynb"]
+            f"notebooks/{backend}/06-nli-bert.ipynb"]
 
 
 def remarks(results: list[dict[str, Any]]) -> str:

@@ -126,7 +126,7 @@ def rows(r: dict[str, Any]) -> list[list[str]]:
             f"{r['held_out_accuracy']:.3f}", number(r.get("probe"), ".2f"),
             number(r.get("static"), ".2f"), number(r["pairs_per_sec"], ".0f"),
             f"{r['seconds'] + r['warmup_seconds']:.0f}",
-            f"notebooks/{r['backend']}/bert-pretraining.ipynb"]]
+            f"notebooks/{r['backend']}/03-bert-pretraining.ipynb"]]
 
 
 def remarks(results: list[dict[str, Any]]) -> str:

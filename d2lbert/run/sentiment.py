@@ -128,7 +128,7 @@ def rows(r: dict[str, Any]) -> list[list[str]]:
     return [[BACKENDS[r["backend"]].title, r["start"],
             f"{last_tenth(r['loss']):.3f}", *shares,
             number(r["examples_per_sec"], ".0f"), f"{r['seconds']:.0f}",
-            f"notebooks/{r['backend']}/bert-from-scratch.ipynb"]]
+            f"notebooks/{r['backend']}/08-bert-from-scratch.ipynb"]]
 
 
 def remarks(results: list[dict[str, Any]]) -> str:
