@@ -31,7 +31,7 @@ def elmo_gpt_bert() -> Figure:
     everywhere = range(len(WORDS))
     left = [(j, i) for i in everywhere for j in everywhere if j <= i]
     both = [(j, i) for i in everywhere for j in everywhere]
-    _panel(axes, 1.5, "ELMo", "two directions, joined at the top",
+    _panel(axes, 1.5, "ELMo", "two directions, side by side",
            _recurrent(), "network built for the task", "weights frozen")
     _panel(axes, 4.5, "GPT", "left to right", _attending(left),
            "dense layer", "all weights fine-tuned")
@@ -86,8 +86,7 @@ def _panel(axes: Axes, middle: float, name: str, context: str,
                   color=GREEN if node[0] == "backward" else BLUE)
     for i, x in enumerate(xs):
         arrow(axes, (x, TOKENS + 0.17), (x, EMBEDDINGS - 0.06))
-        tops = [node for node in {b for _, b in edges}
-                if node[1:] == (2, i)]
+        tops = sorted({b for _, b in edges if b[1:] == (2, i)})
         _vector(axes, x, len(tops) == 2)
         for node in tops:
             start = _place(xs, node)
