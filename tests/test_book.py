@@ -434,6 +434,17 @@ def reached(cells, made=None):
     ("from d2lbert.torch.model import gone\ngone",
      "torch/__init__.py torch/model.py checks.py data/__init__.py "
      "data/hub.py"),
+    ("%%module d2lbert.torch.model\nclass Net:\n    size = 0",
+     "torch/__init__.py torch/model.py checks.py"),  # its helper, too
+    ("%%module d2lbert.torch.model\ndef new():\n    return download()",
+     "torch/__init__.py torch/model.py data/__init__.py data/hub.py"),
+    ("%%module d2lbert.torch.losses\nfrom .train import TABLE\n"
+     "cross_entropy = (1\n    % 2)",
+     "torch/__init__.py torch/losses.py torch/train.py data/__init__.py "
+     "data/hub.py"),
+    ("%%module d2lbert.gone\nx = 1", ""),
+    ("%load_ext d2lbert\n" + TORCH + "d2l.Net", "torch/__init__.py "
+     "torch/model.py checks.py"),
     ("%matplotlib inline\n" + TORCH + "!ls\nd2l.url",
      "torch/__init__.py shared.py data/__init__.py data/hub.py"),
 ])
@@ -503,6 +514,15 @@ def test_an_edit_changes_what_reaches_it_and_nothing_else(
     edited = package(**{file: PACKAGE[file].replace(old, new)})
     assert [cell for cell in (NET, TRAIN, WORDS, ALL)
             if reached(cell) != reached(cell, edited)] == changes
+
+
+def test_what_is_reached_has_names():
+    cells = ["%%module d2lbert.torch.model\nclass Net:\n    size = 0",
+             "from d2lbert.shared import url\nurl"]
+    assert package().reached_names(cells) == {
+        ("d2lbert.torch.model", "Net"), ("d2lbert.checks", "check_width"),
+        ("d2lbert.torch.model", "check_width"), ("d2lbert.shared", "url"),
+        ("d2lbert.data.hub", "url")}
 
 
 def test_the_builder_imports_no_framework_and_no_experiment():

@@ -24,7 +24,7 @@ from d2lbert.book.exercises import (
     sections,
     tags,
 )
-from d2lbert.book.modules import MAGIC, SHOWN, Uses
+from d2lbert.book.modules import SHOWN, Uses, parse_cell
 from d2lbert.book.notebook import read_notebook
 from d2lbert.book.reach import Package
 from d2lbert.book.source import (
@@ -152,17 +152,12 @@ def picture_problems(cells):
 
 # The code
 
-def parsed(source):
-    """The statements of a cell, without magic lines."""
-    return ast.parse(MAGIC.sub("", source))
-
-
 def code_problems(cells):
     """Assertions, imports and lengths, in the cells as they are written."""
     for cell in cells:
         if cell.cell_type != "code" or "{{#include" in cell.source:
             continue
-        tree, start = parsed(cell.source), cell.source.split("\n")[0][:50]
+        tree, start = parse_cell(cell.source), cell.source.split("\n")[0][:50]
         if cell.source.count("\n") >= LONGEST:
             yield (f"the cell {start!r} has {cell.source.count(chr(10)) + 1} "
                    f"lines, more than {LONGEST}")
@@ -222,7 +217,7 @@ def shown_problems(notebook):
 
 def shown_names(source):
     """The names that a cell gives to its module."""
-    for node in parsed(source).body:
+    for node in parse_cell(source).body:
         targets = getattr(node, "targets", [getattr(node, "target", node)])
         yield from (getattr(t, "name", getattr(t, "id", None))
                     for t in targets)
@@ -231,7 +226,7 @@ def shown_names(source):
 def mentioned(source, skip=""):
     """The names that code reads, also as attributes."""
     uses = Uses("")
-    for node in parsed(source).body:
+    for node in parse_cell(source).body:
         if getattr(node, "name", None) != skip or not skip:
             uses.visit(node)
     return {name for chain in uses.chains for name in chain}
@@ -241,7 +236,7 @@ def taken_again(source, name):
     """Modules from which a cell imports a name."""
     if SHOWN.match(source):
         return
-    for node in ast.walk(parsed(source)):
+    for node in ast.walk(parse_cell(source)):
         if isinstance(node, ast.ImportFrom):
             yield from (node.module for alias in node.names
                         if name in (alias.asname, alias.name)

@@ -14,6 +14,7 @@ from d2lbert.book.config import BookError
 from d2lbert.book.digest import code_digest, digest, has_docstring
 
 Chain = tuple[str, ...]  # a.b.c
+FIRST_MAGIC = re.compile(r"(?:%.*\n)+")  # at the start of a cell
 MAGIC = re.compile(r"^[ \t]*[%!].*$", re.MULTILINE)
 SHOWN = re.compile(r"%%module +([\w.]+)")  # the magic of d2lbert.shown
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
@@ -172,13 +173,23 @@ def parse_cells(cells: Iterable[str]) -> tuple[Module, list[Module]]:
         if match := SHOWN.match(cell):
             module = Module(match[1], f"{match[1].replace('.', '/')}.py")
             shown.append(module)
-        try:
-            tree = ast.parse(cell)
-        except SyntaxError:
-            tree = ast.parse(MAGIC.sub("", cell))
-        for node in tree.body:
+        for node in parse_cell(cell).body:
             _add_statement(module, node)
     return notebook, shown
+
+
+def parse_cell(cell: str) -> ast.Module:
+    """A cell without IPython's magic lines.
+
+    Raises:
+        SyntaxError: if the rest is not Python.
+    """
+    cell = FIRST_MAGIC.sub("", f"{cell}\n", count=1) if (
+        cell.startswith("%")) else cell
+    try:
+        return ast.parse(cell)
+    except SyntaxError:
+        return ast.parse(MAGIC.sub("", cell))
 
 
 def _add_statement(module: Module, node: ast.stmt) -> None:
