@@ -4,14 +4,40 @@
 from d2lbert.checkpoints.d2l import bert_shapes, classifier_shapes
 from d2lbert.checkpoints.params import initial_params, load_params, save_params
 from d2lbert.checks import CheckpointError
-from d2lbert.data.batches import get_dataloader_workers
+from d2lbert.data.batches import (
+    bucketed,
+    corpus_vocab,
+    get_dataloader_workers,
+    trim,
+)
 from d2lbert.data.corpora import load_corpus
 from d2lbert.data.hub import DATA_HUB, DATA_URL, download, download_extract
 from d2lbert.data.mini.sentences import homographs, lookalikes, news
+from d2lbert.data.mini.wiki import mini_wiki
 from d2lbert.data.pairs import PairBatches, truncate_pad
-from d2lbert.data.pretraining import get_tokens_and_segments, pad_inputs
+from d2lbert.data.pretraining import (
+    RESERVED_TOKENS,
+    get_tokens_and_segments,
+    index_sentences,
+    join_pairs,
+    mask_tokens,
+    next_sentence_pairs,
+    ordinary_words,
+    pad_inputs,
+    truncate_pairs,
+)
 from d2lbert.data.sentiment import read_sst2, sentiment_folder
 from d2lbert.data.snli import LABELS, nli_folder, read_snli
+from d2lbert.data.subwords import (
+    apply_merges,
+    character_ngrams,
+    count_pairs,
+    get_max_freq_pair,
+    greedy_wordpiece,
+    merge_symbols,
+    ngram_bucket,
+    segment_BPE,
+)
 from d2lbert.data.vocab import Vocab, tokenize, unigram_entropy
 from d2lbert.original.config import BertConfig, num_parameters
 from d2lbert.original.find import find_checkpoint

@@ -16,17 +16,17 @@ from d2lbert.data.mini.wiki import (
 
 PRONOUNS = {"he": {"he", "his", "him"}, "she": {"she", "her"}}
 FIRST = (
-    "a brown leather trunk is packed with coats . "
-    "hugo opens the trunk and finds coats in the hall . "
-    "a paper label says that the coats belong in farlow . "
-    "he folds the coats in the hall in the morning . "
-    "a porter lifts the trunk from the ship . "
-    "he lifts the leather trunk down the stairs .\n")
+    "the trunk is a strong leather box for coats . "
+    "asha came to see a chest at noon . "
+    "in oskby the trunk has room for dresses . "
+    "asha sees a trunk that keeps boots dry . "
+    "a trunk is full of hats near oskby today . "
+    "the old trunk holds coats today .\n")
 
 
 @pytest.fixture(scope="module")
 def paragraphs():
-    return mini_wiki(4000)
+    return mini_wiki(8000)
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +57,7 @@ def test_text_reads_back_as_wikitext(paragraphs):
 def test_sizes_of_sentences_and_paragraphs(paragraphs, sentences):
     assert {len(p.sentences) for p in paragraphs} == {4, 5, 6, 7}
     lengths = [len(s) for s in sentences]
-    assert min(lengths) >= 4 and max(lengths) <= 12
+    assert min(lengths) >= 4 and max(lengths) <= 18
     assert all(re.fullmatch("[a-z]+", token) for s in sentences for token in s)
 
 
@@ -69,12 +69,12 @@ def test_no_sentence_twice_in_a_paragraph(paragraphs):
 
 def test_vocabulary_is_small_and_no_word_is_rare(sentences):
     counts = Counter(token for s in sentences for token in s)
-    assert 450 <= len(counts) <= 800
-    assert min(counts.values()) >= 15
+    assert 900 <= len(counts) <= 1200
+    assert min(counts.values()) >= 10
 
 
 def test_most_sentences_are_distinct(sentences):
-    assert len(set(map(tuple, sentences))) > 0.6 * len(sentences)
+    assert len(set(map(tuple, sentences))) > 0.5 * len(sentences)
 
 
 def test_articles_agree_with_the_next_word(sentences):
@@ -101,7 +101,7 @@ def test_every_slot_of_every_template_is_known():
 
 def test_every_slot_of_a_topic_is_used():
     for topic, rules in grammar()["topics"].items():
-        text = " ".join(rules["first"] + rules["then"] + [
+        text = " ".join(rules["first"] + rules["then"] + grammar()["facts"] + [
             v for v in rules.values() if isinstance(v, str)])
         unused = [name for name, value in rules.items()
                   if isinstance(value, str)

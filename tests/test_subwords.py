@@ -6,6 +6,8 @@ import os
 import random
 import subprocess
 import sys
+from collections import Counter
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -15,9 +17,13 @@ from d2lbert.checks import CheckpointError
 from d2lbert.data.batches import PretrainingBatches
 from d2lbert.data.corpora import load_corpus
 from d2lbert.data.subwords import (
+    apply_merges,
+    character_ngrams,
+    count_pairs,
     get_max_freq_pair,
     greedy_wordpiece,
     merge_symbols,
+    ngram_bucket,
     segment_BPE,
 )
 from d2lbert.original.tokenizer import SPECIAL_TOKENS, BertTokenizer
@@ -26,6 +32,39 @@ REAL = Path(os.environ.get("D2LBERT_DATA", ""), "bert-base-uncased-vocab.txt")
 PIECES = [*SPECIAL_TOKENS, *"acehnr", "##a", "##e", "##n", "##r", "crane"]
 RAW = {"fast_": 4, "faster_": 3, "tall_": 5, "taller_": 4}  # d2l 15.6.2
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
+
+
+# n-grams of fastText
+
+def test_ngrams_are_those_of_the_paper():
+    # Bojanowski et al. (2017), 3.2, with n = 3
+    assert character_ngrams("where", 3, 3) == [
+        "<wh", "whe", "her", "ere", "re>", "<where>"]
+    grams = character_ngrams("where")
+    assert grams[:5] == ["<wh", "whe", "her", "ere", "re>"]
+    assert grams[-3:] == ["<where", "where>", "<where>"]
+    assert len(grams) == 5 + 4 + 3 + 2 + 1
+
+
+@pytest.mark.parametrize("word, grams", [
+    ("a", ["<a>"]), ("ab", ["<ab", "ab>", "<ab>"]),
+    ("her", ["<he", "her", "er>", "<her", "her>", "<her>"]),
+    ("aaaa", ["<aa", "aaa", "aa>", "<aaa", "aaaa", "aaa>", "<aaaa", "aaaa>",
+              "<aaaa>"])])
+def test_ngrams_of_short_words_are_listed_once(word, grams):
+    assert character_ngrams(word) == grams
+
+
+def test_an_empty_word_has_no_ngrams():
+    with pytest.raises(ValueError, match="the word is empty"):
+        character_ngrams("")
+
+
+@pytest.mark.parametrize("text, value", [  # the values of FNV's authors
+    ("", 0x811C9DC5), ("a", 0xE40C292C), ("foobar", 0xBF9CF968)])
+def test_buckets_come_from_fnv_1a(text, value):
+    assert ngram_bucket(text, 2**32) == value
+    assert ngram_bucket(text, 1000) == value % 1000
 
 
 # Byte pair encoding
@@ -50,6 +89,8 @@ def test_ten_merges_are_those_of_d2l():
 def test_pairs_are_counted_with_their_words():
     assert get_max_freq_pair({"a b c": 2, "b c": 3, "a b": 2}) == ("b", "c")
     assert get_max_freq_pair({"a a a": 1, "b a": 1}) == ("a", "a")
+    assert count_pairs({"a b c": 2, "b c": 3, "c": 9}) == {
+        ("a", "b"): 2, ("b", "c"): 5}
 
 
 @pytest.mark.parametrize("word, merged", [
@@ -70,6 +111,60 @@ def test_what_no_symbol_fits_is_unknown():
     assert segment_BPE(["ab", "aé", "éa"], ["a", "b"]) == [
         "a b", "a [UNK]", "[UNK]"]
     assert segment_BPE([], ["a"]) == []
+
+
+def learned(words, num_merges):
+    """Merges and the words as they leave them: {"fast er_": 3, …}."""
+    freqs = {" ".join(word): count for word, count in words.items()}
+    merges = []
+    for _ in range(num_merges):
+        merges.append(get_max_freq_pair(freqs))
+        freqs = merge_symbols(merges[-1], freqs, [])
+    return merges, freqs
+
+
+def test_merges_are_applied_in_their_order():
+    merges, freqs = learned(RAW, 10)
+    symbols = {*LETTERS, "_", *map("".join, merges)}
+    assert apply_merges([*RAW], merges) == [*freqs]
+    # "all" is older than "fast": t belongs to it
+    assert apply_merges(["fastall_"], merges) == ["fas tall_"]
+    assert segment_BPE(["fastall_"], symbols) == ["fast a l l _"]
+    assert apply_merges(["tallest_", "é"], merges) == ["tall e s t _", "é"]
+    assert apply_merges([], merges) == [] and apply_merges(["ab"], []) == [
+        "a b"]
+
+
+def lowest_rank_first(word, merges):
+    """How Sennrich's program does it: the oldest pair that is there."""
+    symbols, rank = list(word), {pair: i for i, pair in enumerate(merges)}
+    while known := [pair for pair in pairwise(symbols) if pair in rank]:
+        first, merged = min(known, key=rank.get), []
+        while symbols:
+            size = 2 if tuple(symbols[:2]) == first else 1
+            merged.append("".join(symbols[:size]))
+            del symbols[:size]
+        symbols = merged
+    return " ".join(symbols)
+
+
+def test_words_are_cut_as_they_were_in_training():
+    counts = Counter(f"{w}_" for s in sentences() for w in s.split())
+    merges, freqs = learned(counts, 300)
+    assert apply_merges([*counts], merges) == [*freqs]
+    others = [f"{word}_" for word in odd_words(400)]
+    cut = apply_merges(others, merges)
+    assert cut == [lowest_rank_first(word, merges) for word in others]
+    # d2l's shortcut does not even keep the words of the training
+    symbols = {*LETTERS, "_", *map("".join, merges)}
+    same = np.mean(np.equal(segment_BPE([*counts], symbols), [*freqs]))
+    assert 0.6 < same < 0.95
+
+
+@pytest.mark.parametrize("tokens", ["fast_", ["a", ""]])
+def test_no_words_to_merge_are_an_error(tokens):
+    with pytest.raises(ValueError, match="give a list of words"):
+        apply_merges(tokens, [("a", "b")])
 
 
 @pytest.mark.parametrize("freqs", [{}, {"fast_": 4, "tall_": 5}])
@@ -155,6 +250,24 @@ def test_greedy_is_what_the_library_does(tok):
     cut = [greedy_wordpiece(word, vocab) for word in words]
     assert [tok.tokenize(word) for word in words] == cut
     assert len(words) > 4000 and len({len(pieces) for pieces in cut}) > 4
+
+
+def test_the_library_counts_pairs_as_bpe_does(trained):
+    """Its WordPieces are BPE's symbols, where lower ids win a draw."""
+    counts = Counter(w for s in sentences()[:6000] for w in s.split())
+    words = {w: [w[0], *(f"##{c}" for c in w[1:])] for w in counts}
+    letters = [t for t in trained.tokens if len(t.removeprefix("##")) == 1]
+    ids = {t: i for i, t in enumerate([*SPECIAL_TOKENS, *letters])}
+    while len(ids) < len(trained):
+        pairs = count_pairs({" ".join(words[w]): counts[w] for w in words})
+        first = max(pairs, key=lambda p: (pairs[p], -ids[p[0]], -ids[p[1]]))
+        new = first[0] + first[1].removeprefix("##")
+        ids[new] = len(ids)
+        for pieces in words.values():
+            for i in reversed(range(len(pieces) - 1)):
+                if tuple(pieces[i:i + 2]) == first:
+                    pieces[i:i + 2] = [new]
+    assert [*ids] == trained.tokens
 
 
 def test_the_real_vocabulary(real):

@@ -1,17 +1,20 @@
 """mini-nli: premise-hypothesis pairs written by a seeded grammar.
 
 Three labels, as in SNLI (Bowman et al., 2015; d2l 16.4), whose file format
-it has. The grammar is data: nli.toml, which explains its own notation.
-No label is written there. A hypothesis states slots of a scene ("the bird
-is {colour}"). A premise that states all of them with the same values entails
-it, one with another value for one of them contradicts it, and one that
-leaves some of them open and agrees in the others is neutral.
+it has. The frames are data, nli.toml; what they are about are the facts of
+mini-wiki's homographs, wiki.toml. A premise says what a crane does, and a
+hypothesis what somebody sees. It is entailed if it says what such a crane is,
+contradicted if it says what a crane of the other sense is, and neutral if it
+says what something else is.
+
+Each premise and each hypothesis has every label equally often, and what is
+said in a premise of dev or test never stands beside what its hypothesis says
+in train.
 """
 
 import functools
 import random
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import chain, cycle, islice
 from pathlib import Path
@@ -26,9 +29,10 @@ COLUMNS = (
     "sentence1_parse sentence2_parse sentence1 sentence2 captionID pairID "
     "label1 label2 label3 label4 label5").split()
 LABELS = ("entailment", "contradiction", "neutral")
-_Scene = dict[str, Any]
+# The sentences of a part: see `wiki.tenth`
+PARTS = {"train": range(6), "dev": range(6, 8), "test": range(8, 10)}
 Spans = dict[str, tuple[int, int]]
-_STAR = re.compile(r"\{(\w+)\*\}")
+_Sense = tuple[str, str]  # a homograph and the name of its sense
 
 
 @dataclass(frozen=True)
@@ -36,7 +40,7 @@ class Pair:
     """Tokens of a premise and of a hypothesis, and the label.
 
     `premise_slots` and `hypothesis_slots` give the half-open span of tokens
-    of each stated slot: {"colour": (3, 4)} in "the bird is grey".
+    of each slot: {"town": (1, 2)} in "in oskby ida sees a crane".
     """
     premise: list[str]
     hypothesis: list[str]
@@ -45,7 +49,7 @@ class Pair:
     hypothesis_slots: Spans
 
 
-def mini_nli(num: int, seed: int = 0) -> list[Pair]:
+def mini_nli(num: int, seed: int = 0, part: str = "train") -> list[Pair]:
     """Write a list of `Pair`s; the same seed gives the same pairs.
 
     Each hypothesis comes with three premises in a row, one a label, so that
@@ -53,6 +57,9 @@ def mini_nli(num: int, seed: int = 0) -> list[Pair]:
 
     Args:
         num: number of pairs, a multiple of three.
+        part: "train", "dev" or "test". No sentence is in two of them,
+            whatever the seeds, and no combination of what a premise and
+            a hypothesis say.
 
     Raises:
         ValueError: if num is no multiple of three.
@@ -60,36 +67,22 @@ def mini_nli(num: int, seed: int = 0) -> list[Pair]:
     if num < 0 or num % 3:
         raise ValueError(f"num={num} is no multiple of three: a hypothesis "
                          "comes with a premise for each of three labels")
-    return list(chain.from_iterable(islice(_triples(seed), num // 3)))
+    return list(chain.from_iterable(islice(_triples(seed, part), num // 3)))
 
 
 def write_mini_nli(folder: str | Path) -> None:
     """Write snli_1.0_train.txt, …_dev.txt and …_test.txt, SNLI's format.
 
-    A hypothesis occurs in one of them only. See
-    `d2lbert.data.mini.bundled.write_files` for a folder that exists.
+    See `d2lbert.data.mini.bundled.write_files` for a folder that exists.
     """
     write_files(folder, [f"snli_1.0_{split}.txt" for split in SIZES],
-                lambda: (_table(*part) for part in _splits().items()))
+                lambda: (_table(split, mini_nli(size, part=split))
+                         for split, size in SIZES.items()))
 
 
 def _table(split: str, pairs: list[Pair]) -> str:
     lines = [_line(f"{split}-{i}", pair) for i, pair in enumerate(pairs)]
     return "".join(["\t".join(COLUMNS) + "\n", *lines])
-
-
-def _splits() -> dict[str, list[Pair]]:
-    """{split: pairs}: who draws a hypothesis again finds its split again."""
-    pairs: dict[str, list[Pair]] = {split: [] for split in SIZES}
-    home: dict[str, str] = {}
-    rng, triples = random.Random("mini-nli splits"), _triples(seed=0)
-    while any(len(pairs[split]) < SIZES[split] for split in SIZES):
-        triple = next(triples)
-        split = home.setdefault(" ".join(triple[0].hypothesis), rng.choices(
-            list(SIZES), list(SIZES.values()))[0])
-        if len(pairs[split]) < SIZES[split]:
-            pairs[split] += triple
-    return pairs
 
 
 def _line(name: str, pair: Pair) -> str:
@@ -107,107 +100,117 @@ def _brackets(tokens: list[str]) -> str:
 
 
 @functools.cache
-def scenes() -> dict[str, _Scene]:
-    """{name: scene}: its premises, its hypotheses and all its slots."""
+def senses() -> dict[_Sense, dict[str, list[str]]]:
+    """{(word, sense): {"does": phrases, "is": phrases}}."""
+    topics = wiki.grammar()["topics"]
+    rules = {(word, sense): topics[f"{word} ({sense})"]
+             for word, names in wiki.homographs().items() for sense in names}
+    return {sense: {"does": "|".join(rule["facts"].values()).split("|"),
+                    "is": rule["is"].split("|")}
+            for sense, rule in rules.items()}
+
+
+@functools.cache
+def frames() -> dict[str, Any]:
+    """The tables of nli.toml, its slots with mini-wiki's."""
     own, world = read_grammar("nli.toml"), wiki.grammar()
-    shared = world["slots"] | {
-        "he": world["people"], "person": "|".join(world["people"].values())}
-    return {name: shared | world["topics"].get(name, {}) | own["slots"] | scene
-            for name, scene in own["scenes"].items()}
+    slots = {"town": world["slots"]["town"]} | own["slots"]
+    return own | {"slots": {name: values.split("|")
+                            for name, values in slots.items()}}
 
 
-def stated(template: str) -> list[str]:
-    """The slots that a template states, in their order."""
-    return [name for name in wiki.BRACES.findall(template)
-            if "|" not in name and "*" not in name]
+def label_of(premise: _Sense, hypothesis: _Sense) -> str:
+    """The label of a pair about two senses, (word, sense) each."""
+    if premise[0] != hypothesis[0]:
+        return "neutral"
+    return "entailment" if premise == hypothesis else "contradiction"
 
 
-def _triples(seed: int) -> Iterator[list[Pair]]:
+def _triples(seed: int, part: str) -> Iterator[list[Pair]]:
     """Hypotheses without end, each with a premise for each label."""
-    rng = random.Random(f"mini-nli {seed}")
-    kinds = list(scenes().values())
-    weights = [scene.get("weight", 1) for scene in kinds]
+    rng = random.Random(f"mini-nli {seed} {part}")
     while True:
-        yield _triple(rng.choices(kinds, weights)[0], rng)
+        sense = rng.choice(list(senses()))
+        yield _triple(sense, rng.randrange(len(senses()[sense]["is"])), part,
+                      rng)
 
 
-def _triple(scene: _Scene, rng: random.Random) -> list[Pair]:
-    template = rng.choice(scene["hypotheses"])
-    said = {slot: _draw(scene, slot, rng) for slot in stated(template)}
-    hypothesis, spans = _fill(template, said, rng)
-    return [Pair(premise, hypothesis, label, premise_spans, spans)
-            for label in rng.sample(LABELS, 3)
-            for premise, premise_spans in [_premise(label, scene, said, rng)]]
+def _triple(sense: _Sense, says: int, part: str, rng: random.Random
+            ) -> list[Pair]:
+    """A hypothesis with a phrase of a sense, and its three premises."""
+    def hypothesis() -> tuple[str, dict[str, str]]:
+        return rng.choice(frames()["hypotheses"]), {
+            "he": rng.choice(list(wiki.grammar()["people"])),
+            "is": senses()[sense]["is"][says], **_slots({}, rng)}
+
+    def premise() -> tuple[str, dict[str, str]]:
+        other = rng.choice(
+            [s for s in senses() if label_of(s, sense) == label])
+        does = rng.choice([
+            text for i, text in enumerate(senses()[other]["does"])
+            if wiki.part_of_pair(i, says) == part])
+        return rng.choice(able), {
+            "word": other[0], "does": does, **_people(values["he"], rng),
+            **_slots(values, rng)}
+
+    frame, values, tokens, spans = _sentence(hypothesis, part, rng)
+    able = [f for f in frames()["premises"]
+            if _slots_of(f) >= _slots_of(frame)]
+    pairs = []
+    for label in rng.sample(LABELS, 3):
+        *_, words, premise_spans = _sentence(premise, part, rng)
+        pairs.append(Pair(words, tokens, label, premise_spans, spans))
+    return pairs
 
 
-def _premise(label: str, scene: _Scene, said: dict[str, str],
-             rng: random.Random) -> tuple[list[str], Spans]:
-    """A premise with this label for a hypothesis that has said {slot: value}.
+def _slots(known: dict[str, str], rng: random.Random) -> dict[str, str]:
+    """A value for each slot, if it is not known, and another one: "town*"."""
+    drawn = {}
+    for slot, values in frames()["slots"].items():
+        drawn[slot] = known.get(slot) or rng.choice(values)
+        drawn[f"{slot}*"] = rng.choice(
+            [value for value in values if value != drawn[slot]])
+    return drawn
 
-    The slot that decides keeps the hypothesis's value for something else
-    where the template has a star: that a value occurs proves nothing.
+
+def _people(he: str, rng: random.Random) -> dict[str, str]:
+    """Names for the pronoun "he" or "she" and for somebody else."""
+    people = wiki.grammar()["people"]
+    other = next(key for key in people if key != he)
+    return {"he": rng.choice(people[he].split("|")),
+            "he*": rng.choice(people[other].split("|"))}
+
+
+def _slots_of(frame: str) -> set[str]:
+    """The slots that a frame tells, among them "he"; not {town*}."""
+    return {"he", *frames()["slots"]} & set(wiki.BRACES.findall(frame))
+
+
+def _sentence(draw: Callable[[], tuple[str, dict[str, str]]], part: str,
+              rng: random.Random
+              ) -> tuple[str, dict[str, str], list[str], Spans]:
+    """A frame, its values, its tokens and the spans of its slots.
+
+    They are drawn again until the sentence is one of the part.
     """
-    decides = scene.get("decides")
-    template, keys = rng.choice([
-        (template, keys) for template in scene["premises"]
-        if (keys := _keys(label, said, stated(template), decides))])
-    key = rng.choice(keys)
-    values = {slot: _draw(scene, slot, rng, said[slot]) if slot == key
-              else said.get(slot) or _draw(scene, slot, rng)
-              for slot in stated(template)}
-    for star in _STAR.findall(template):
-        values[star + "*"] = said[star] if star == key else _draw(
-            scene, star, rng, said.get(star), values.get(star))
-    return _fill(template, {name: _word(scene, name, value, rng)
-                            for name, value in values.items()}, rng)
+    while True:
+        frame, values = draw()
+        tokens, spans = _fill(frame, values, rng)
+        if wiki.tenth(" ".join(tokens)) in PARTS[part]:
+            return frame, values, tokens, {
+                slot: spans[slot] for slot in _slots_of(frame)}
 
 
-def _keys(label: str, said: dict[str, str], own: list[str], decides: str | None
-          ) -> Sequence[str | None]:
-    """The slots one of which gives a premise that states `own` its label.
-
-    None is the key of an entailment, and no keys: not with this premise.
-    """
-    left_open = [slot for slot in said if slot not in own]
-    if label == "neutral":
-        return left_open
-    if left_open:
-        return []
-    if label == "entailment":
-        return [None]
-    return [decides] if decides in said else list(said)
-
-
-def _draw(scene: _Scene, slot: str, rng: random.Random, *without: str | None
-          ) -> str:
-    """A value of a slot: one of "a|b|c" or a key of a table."""
-    values = scene[slot]
-    values = values.split("|") if isinstance(values, str) else list(values)
-    return rng.choice([v for v in values if v and v not in without])
-
-
-def _word(scene: _Scene, name: str, value: str, rng: random.Random) -> str:
-    """What a premise writes for a value."""
-    table = scene[name.removesuffix("*")]
-    if isinstance(table, str):
-        return value
-    words = table[value]
-    words = rng.choice(words.split("|") if isinstance(words, str) else words)
-    return wiki.BRACES.sub(
-        lambda match: rng.choice(match[1].split("|")), words)
-
-
-def _fill(template: str, words: dict[str, str], rng: random.Random
+def _fill(frame: str, values: dict[str, str], rng: random.Random
           ) -> tuple[list[str], Spans]:
-    """Tokens, and the spans of the slots among them."""
+    """Tokens, and the spans of all braces among them."""
     tokens: list[str] = []
     spans: Spans = {}
-    parts = wiki.BRACES.split(template)
-    for part, in_braces in zip(parts, cycle((False, True))):
-        start, text = len(tokens), part
+    for piece, in_braces in zip(wiki.BRACES.split(frame),
+                                cycle((False, True))):
+        start, text = len(tokens), piece
         if in_braces:
-            text = words.get(part) or rng.choice(part.split("|"))
+            text = values.get(piece) or rng.choice(piece.split("|"))
         tokens += text.split()
-        spans[part] = start, len(tokens)
-    return wiki.articles(tokens), {
-        slot: spans[slot] for slot in stated(template)}
+        spans[piece] = start, len(tokens)
+    return wiki.articles(tokens), spans

@@ -61,16 +61,14 @@ def context_probe(encode: Callable[[list], np.ndarray], embedding: np.ndarray,
     Args:
         encode: (list of (tokens, None)) -> (N, L, H) array.
         embedding: (V, H) token embeddings of the same model.
-        num: known sentences a sense, and as many to choose the held-out
-            ones from: those that are not among the known.
+        num: sentences a sense, as many known as held out. Mini-wiki's text
+            to train on may have the known ones; it has none of the others.
 
     Returns:
         A `Probe`.
     """
-    known = sense_sentences(word, num, seed=101)
-    seen = {tuple(tokens) for tokens, _ in known}
-    held_out = _balanced([s for s in sense_sentences(word, num, seed=102)
-                          if tuple(s[0]) not in seen])
+    known = sense_sentences(word, num)
+    held_out = sense_sentences(word, num, part="held out")
     senses = [sense for _, sense in held_out]
 
     def share(known_vectors: np.ndarray, vectors: np.ndarray) -> float:
@@ -88,11 +86,3 @@ def context_probe(encode: Callable[[list], np.ndarray], embedding: np.ndarray,
     vectors = contextual(held_out)
     return Probe(share(contextual(known), vectors),
                  share(static(known), static(held_out)), vectors, senses)
-
-
-def _balanced(sentences: list[_Labelled]) -> list[_Labelled]:
-    by_sense: dict[str, list[_Labelled]] = {}
-    for sentence in sentences:
-        by_sense.setdefault(sentence[1], []).append(sentence)
-    fewest = min(map(len, by_sense.values()))
-    return [s for group in by_sense.values() for s in group[:fewest]]

@@ -6,6 +6,7 @@ The grammar is data: wiki.toml, which explains its own notation.
 import functools
 import random
 import re
+import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -18,22 +19,35 @@ _PRONOUN = re.compile(r"\{(he|his|him)\}")
 _HOMOGRAPH = re.compile(r"(\w+) \((\w+)\)")  # "crane (bird)"
 
 
+# The part of the text that a sentence belongs to: see `tenth`
+PARTS = {"train": range(8), "held out": range(8, 10)}
+_TRIES = 8  # to fill a template with a sentence of the part
+
+
 @dataclass(frozen=True)
 class Paragraph:
     """Sentences (lists of tokens) on a topic such as "crane (bird)".
 
-    `senses` is {"crane": "bird"} there and {} where no homograph is.
+    `senses` is {"crane": "bird"} there and {} where no homograph is; `fact`
+    names what the paragraph tells of the homograph, such as "food".
     """
     topic: str
     sentences: list[list[str]]
     senses: dict[str, str]
+    fact: str = ""
 
 
-def mini_wiki(num_paragraphs: int, seed: int = 0) -> list[Paragraph]:
-    """Write a list of `Paragraph`s; the same seed gives the same text."""
+def mini_wiki(num_paragraphs: int, seed: int = 0, part: str = "train"
+              ) -> list[Paragraph]:
+    """Write a list of `Paragraph`s; the same seed gives the same text.
+
+    Args:
+        part: "train" or "held out". No sentence is in both, whatever the
+            seeds.
+    """
     rng = random.Random(f"mini-wiki {seed}")
     topics = list(grammar()["topics"])
-    return [_paragraph(rng.choice(topics), rng)
+    return [_paragraph(rng.choice(topics), part, rng)
             for _ in range(num_paragraphs)]
 
 
@@ -51,11 +65,14 @@ def homographs() -> dict[str, tuple[str, ...]]:
     return senses
 
 
-def sense_sentences(word: str, num: int, seed: int = 0
+def sense_sentences(word: str, num: int, seed: int = 0, part: str = "train"
                     ) -> list[tuple[list[str], str]]:
     """Sentences that hold a homograph once, `num` for each of its senses.
 
     They come from paragraphs of their own, drawn apart from `mini_wiki`.
+
+    Args:
+        part: "train" or "held out", as for `mini_wiki`.
 
     Returns:
         A list of (tokens, sense), one sense after the other.
@@ -71,7 +88,7 @@ def sense_sentences(word: str, num: int, seed: int = 0
     for sense in homographs()[word]:
         sentences: list[list[str]] = []
         while len(sentences) < num:
-            paragraph = _paragraph(f"{word} ({sense})", rng)
+            paragraph = _paragraph(f"{word} ({sense})", part, rng)
             sentences += [s for s in paragraph.sentences if s.count(word) == 1]
         found += [(tokens, sense) for tokens in sentences[:num]]
     return found
@@ -83,29 +100,65 @@ def grammar() -> dict[str, Any]:
     return read_grammar("wiki.toml")
 
 
-def _paragraph(topic: str, rng: random.Random) -> Paragraph:
-    rules = grammar()["topics"][topic]
-    slots = grammar()["slots"] | rules
+def tenth(text: str) -> int:
+    """A number from 0 to 9 that a text has on every machine."""
+    return zlib.crc32(text.encode()) % 10
+
+
+def part_of_pair(does: int, says: int) -> str:
+    """The part of mini-nli in which two phrases meet.
+
+    Each thing that a homograph does meets four of the six phrases for what
+    something is in train, one in dev, and one in test; so does each of these
+    six, the other way round. None meet in a sentence of mini-wiki.
+
+    Args:
+        does: its place in its fact; says: its place among those of `is`.
+    """
+    return ("train", "train", "train", "train", "dev", "test")[
+        (does + says) % 6]
+
+
+def _paragraph(topic: str, part: str, rng: random.Random) -> Paragraph:
+    """An opening and three to six sentences more."""
+    senses, rules = dict(_HOMOGRAPH.findall(topic)), grammar()["topics"][topic]
+    fact = rng.choice(list(rules["facts"])) if senses else ""
+    told = _shuffled(rules["facts"][fact], rng) if fact else [""]
     he = rng.choice(list(grammar()["people"]))
     drawn = {"person": draw(grammar()["people"][he], rng),
-             **grammar()["pronouns"][he]}
-    sentences = [articles(fill(template, slots, drawn, rng).split())
-                 for template in _templates(rules, rng)]
-    return Paragraph(topic, sentences, dict(_HOMOGRAPH.findall(topic)))
+             "word": next(iter(senses), topic), **grammar()["pronouns"][he]}
+    pools = [rules["then"], grammar()["facts"]][:1 + len(senses)]
+    written: dict[str, list[str]] = {}  # {template: sentence}
+    left = rules["first"]
+    for i in range(1 + rng.randint(3, 6)):
+        slots = grammar()["slots"] | rules | {"does": told[i % len(told)]}
+        _write(written, left, slots, drawn, part, rng)
+        left = [t for t in rng.choice(pools) if t not in written]
+    return Paragraph(topic, list(written.values()), senses, fact)
 
 
-def _templates(rules: dict[str, Any], rng: random.Random) -> list[str]:
-    """An opening and three to six more; pronouns after their person."""
-    chosen = [rng.choice(rules["first"])]
-    left = list(rules["then"])
-    for _ in range(rng.randint(3, 6)):
+def _shuffled(values: str, rng: random.Random) -> list[str]:
+    words = values.split("|")
+    return rng.sample(words, len(words))
+
+
+def _write(written: dict[str, list[str]], left: list[str],
+           slots: dict[str, Any], drawn: dict[str, str], part: str,
+           rng: random.Random) -> None:
+    """Add one of the templates left, with a new sentence of the part."""
+    somebody = _INTRODUCES.search(" ".join(written))
+    while True:
         template = rng.choice(left)
-        if (_PRONOUN.search(template)
-                and not _INTRODUCES.search(" ".join(chosen))):
+        if _PRONOUN.search(template) and not somebody:
             template = rng.choice([t for t in left if _INTRODUCES.search(t)])
-        left.remove(template)
-        chosen.append(template)
-    return chosen
+        for _ in range(_TRIES):
+            tried = drawn.copy()
+            tokens = articles(fill(template, slots, tried, rng).split())
+            if (tenth(" ".join(tokens)) in PARTS[part]
+                    and tokens not in written.values()):
+                drawn |= tried
+                written[template] = tokens
+                return
 
 
 def fill(text: str, slots: dict[str, str], drawn: dict[str, str],
