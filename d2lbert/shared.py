@@ -12,6 +12,7 @@ from d2lbert.data.batches import (
 )
 from d2lbert.data.corpora import load_corpus
 from d2lbert.data.hub import DATA_HUB, DATA_URL, download, download_extract
+from d2lbert.data.mini.sentences import homographs, lookalikes, news
 from d2lbert.data.mini.wiki import mini_wiki
 from d2lbert.data.pairs import PairBatches, truncate_pad
 from d2lbert.data.pretraining import (
@@ -22,6 +23,7 @@ from d2lbert.data.pretraining import (
     mask_tokens,
     next_sentence_pairs,
     ordinary_words,
+    pad_inputs,
     truncate_pairs,
 )
 from d2lbert.data.sentiment import read_sst2, sentiment_folder
@@ -38,6 +40,9 @@ from d2lbert.data.subwords import (
 )
 from d2lbert.data.vocab import Vocab, tokenize, unigram_entropy
 from d2lbert.original.config import BertConfig, num_parameters
+from d2lbert.original.find import find_checkpoint
+from d2lbert.original.huggingface import read_weights
 from d2lbert.original.outputs import to_bert_batch
+from d2lbert.original.tiny_checkpoint import make_tiny_checkpoint
 from d2lbert.original.tokenizer import BertTokenizer
 from d2lbert.training.plotting import Accumulator, Animator, Timer

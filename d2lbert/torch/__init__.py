@@ -28,6 +28,7 @@ from d2lbert.torch.data import (
     _pad_bert_inputs,
     _WikiTextDataset,
     load_array,
+    load_data_nli,
     load_data_snli,
     load_data_snli_bert,
     load_data_sst2,
