@@ -7,6 +7,13 @@ from d2lbert.checks import CheckpointError
 from d2lbert.data.batches import corpus_vocab, get_dataloader_workers
 from d2lbert.data.corpora import load_corpus
 from d2lbert.data.hub import DATA_HUB, DATA_URL, download, download_extract
+from d2lbert.data.mini.probe import (
+    context_probe,
+    few_known,
+    naive_bayes_sense,
+    nearest_sense,
+)
+from d2lbert.data.mini.wiki import homographs, sense_sentences
 from d2lbert.data.pairs import PairBatches, truncate_pad
 from d2lbert.data.pretraining import get_tokens_and_segments
 from d2lbert.data.sentiment import read_sst2, sentiment_folder
@@ -26,3 +33,5 @@ from d2lbert.original.config import BertConfig, num_parameters
 from d2lbert.original.outputs import to_bert_batch
 from d2lbert.original.tokenizer import BertTokenizer
 from d2lbert.training.plotting import Accumulator, Animator, Timer
+from d2lbert.training.recorded import recorded_run
+from d2lbert.training.schedules import rates
