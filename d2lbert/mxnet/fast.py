@@ -76,9 +76,9 @@ def count_slots_and_pairs(mlm_weights_X_shards, nsp_y_shards):
 def _used_slots(pred_positions_X, mlm_weights_X, mlm_Y, num_slots):
     """The slots that count: their places (2, N), labels (N,), shares (N,).
 
-    A share is that of a slot's weight in the num_slots of the batch. Where no slot
-    counts there is one with share 0: MXNet has no empty arrays. Found on the
-    host, from the batch alone, so that no step is waited for.
+    A share is that of a slot's weight in the num_slots of the batch. Where
+    no slot counts there is one with share 0: MXNet has no empty arrays. Found
+    on the host, from the batch alone, so that no step is waited for.
     """
     weights = mlm_weights_X.asnumpy()
     rows, slots = weights.nonzero()
