@@ -33,7 +33,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "next sentence alone, seed 1": {"loss": "next sentence", "seed": 1},
     "left to right": {"loss": "left to right"},
     "rate 1e-3": {"lr": 1e-3}, "rate 1e-2": {"lr": 1e-2},
-    "one block": {"num_blks": 1}, "dropout 0.2": {"dropout": 0.2},
+    "one block": {"num_blks": 1},
 }
 
 
