@@ -12,8 +12,14 @@ from d2lbert.data.batches import (
 )
 from d2lbert.data.corpora import load_corpus
 from d2lbert.data.hub import DATA_HUB, DATA_URL, download, download_extract
+from d2lbert.data.mini.probe import (
+    context_probe,
+    few_known,
+    naive_bayes_sense,
+    nearest_sense,
+)
 from d2lbert.data.mini.sentences import homographs, lookalikes, news
-from d2lbert.data.mini.wiki import mini_wiki
+from d2lbert.data.mini.wiki import homographs, mini_wiki, sense_sentences
 from d2lbert.data.pairs import PairBatches, truncate_pad
 from d2lbert.data.pretraining import (
     RESERVED_TOKENS,
@@ -46,3 +52,5 @@ from d2lbert.original.outputs import to_bert_batch
 from d2lbert.original.tiny_checkpoint import make_tiny_checkpoint
 from d2lbert.original.tokenizer import BertTokenizer
 from d2lbert.training.plotting import Accumulator, Animator, Timer
+from d2lbert.training.recorded import recorded_run
+from d2lbert.training.schedules import rates
