@@ -13,7 +13,7 @@ from d2lbert.data.batches import (
 from d2lbert.data.corpora import load_corpus
 from d2lbert.data.counting import naive_bayes, pmi_features, word_pmi
 from d2lbert.data.hub import DATA_HUB, DATA_URL, download, download_extract
-from d2lbert.data.mini.nli import facts as nli_facts, mini_nli
+from d2lbert.data.mini.nli import mini_nli, senses as nli_senses
 from d2lbert.data.mini.wiki import mini_wiki
 from d2lbert.data.pairs import PairBatches, truncate_pad
 from d2lbert.data.pretraining import (
