@@ -49,7 +49,7 @@ def scores(truth, guess):
     same, said = truth != neutral, guess != neutral
     both = same & said
     return (np.mean(truth == guess), np.mean(same == said),
-            np.mean(truth[both] == guess[both]) if both.any() else np.nan)
+            np.mean(truth[both] == guess[both]) if both.any() else 0.5)
 
 
 def counted(splits):
