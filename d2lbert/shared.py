@@ -12,6 +12,7 @@ from d2lbert.data.batches import (
 )
 from d2lbert.data.corpora import load_corpus
 from d2lbert.data.hub import DATA_HUB, DATA_URL, download, download_extract
+from d2lbert.data.mini.nli import facts, mini_nli
 from d2lbert.data.mini.wiki import mini_wiki
 from d2lbert.data.pairs import PairBatches, truncate_pad
 from d2lbert.data.pretraining import (
@@ -22,6 +23,7 @@ from d2lbert.data.pretraining import (
     mask_tokens,
     next_sentence_pairs,
     ordinary_words,
+    pad_inputs,
     truncate_pairs,
 )
 from d2lbert.data.sentiment import read_sst2, sentiment_folder
@@ -41,3 +43,4 @@ from d2lbert.original.config import BertConfig, num_parameters
 from d2lbert.original.outputs import to_bert_batch
 from d2lbert.original.tokenizer import BertTokenizer
 from d2lbert.training.plotting import Accumulator, Animator, Timer
+from d2lbert.training.schedules import rates
