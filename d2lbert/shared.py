@@ -12,8 +12,8 @@ from d2lbert.data.batches import (
 )
 from d2lbert.data.corpora import load_corpus
 from d2lbert.data.hub import DATA_HUB, DATA_URL, download, download_extract
-from d2lbert.data.mini.nli import facts, mini_nli
-from d2lbert.data.mini.wiki import mini_wiki
+from d2lbert.data.mini.nli import mini_nli
+from d2lbert.data.mini.wiki import facts, mini_wiki
 from d2lbert.data.pairs import PairBatches, truncate_pad
 from d2lbert.data.pretraining import (
     RESERVED_TOKENS,
