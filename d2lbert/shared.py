@@ -21,7 +21,12 @@ from d2lbert.data.mini.probe import (
     nearest_sense,
 )
 from d2lbert.data.mini.sentences import homographs, lookalikes, news
-from d2lbert.data.mini.wiki import homographs, mini_wiki, sense_sentences
+from d2lbert.data.mini.wiki import (
+    facts,
+    homographs,
+    mini_wiki,
+    sense_sentences,
+)
 from d2lbert.data.pairs import PairBatches, truncate_pad
 from d2lbert.data.pretraining import (
     RESERVED_TOKENS,
