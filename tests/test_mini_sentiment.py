@@ -225,7 +225,8 @@ def test_files_are_the_same_each_time_and_left_alone(
         text = (folder / name).read_bytes()
         assert text == (tmp_path / "again" / name).read_bytes()
         assert text.startswith(b"sentence\tlabel\n") and b"\r" not in text
-    monkeypatch.setattr(minisentiment, "mini_sentiment", None)  # not even drawn again
+    # Not even drawn again
+    monkeypatch.setattr(minisentiment, "mini_sentiment", None)
     write_mini_sentiment(tmp_path / "again")
     (tmp_path / "again" / "dev.tsv").write_text("mine")
     with pytest.raises(FileExistsError, match="dev.tsv is not as it was"):
