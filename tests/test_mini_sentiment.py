@@ -14,10 +14,10 @@ from d2lbert.data.mini.sentiment import (
     SIZES,
     clauses,
     grammar,
-    meetings,
     mini_sentiment,
+    opinion_pairs,
     opinions,
-    part_of_meeting,
+    part_of_opinion,
     write_mini_sentiment,
 )
 from d2lbert.data.ngrams import (
@@ -181,21 +181,23 @@ def test_files_have_their_sizes_and_balanced_labels(splits):
         assert labels == {0: size // 2, 1: size // 2}
 
 
-def test_no_clause_and_no_meeting_is_in_two_files(splits):
-    for found, least in ((clauses, 1500), (meetings, 600)):
-        held = [{x for words, _ in rows for x in found(" ".join(words))}
-                for rows in splits.values()]
+def test_no_clause_and_no_pair_is_in_two_files(splits):
+    texts = [[" ".join(words) for words, _ in rows]
+             for rows in splits.values()]
+    cut = [{clause for text in part for clause in clauses(text)}
+           for part in texts]
+    for held, least in ((cut, 1500), ([*map(opinion_pairs, texts)], 600)):
         assert sum(map(len, held)) == len(set.union(*held)) > least
     sentence = ("few people from quarn denied that the bread was stale at "
                 "noon , though the cake was a joy on monday .")
     assert set(clauses(sentence)) == {
         "the bread was _ at noon", "though the cake was a _ on monday"}
-    assert meetings(sentence) == {(x, y) for x in (
+    assert opinion_pairs([sentence]) == {(x, y) for x in (
         "few people", "denied", "though") for y in ("stale", "joy")}
 
 
 def test_who_meets_whom_is_a_matter_of_places(splits):
-    parts = [[part_of_meeting(i, j) for j in range(CLASSES)]
+    parts = [[part_of_opinion(i, j) for j in range(CLASSES)]
              for i in range(CLASSES)]
     for row in (*parts, *zip(*parts)):
         assert Counter(row) == {"train": 3, "dev": 1, "test": 1}
@@ -203,8 +205,8 @@ def test_who_meets_whom_is_a_matter_of_places(splits):
              for table in lists for i, word in enumerate(table.split("|"))}
     for split, rows in splits.items():
         for words, _ in rows:
-            for operator, opinion in meetings(" ".join(words)):
-                assert part_of_meeting(
+            for operator, opinion in opinion_pairs([" ".join(words)]):
+                assert part_of_opinion(
                     place[operator], opinions()[opinion][1]) == split
 
 

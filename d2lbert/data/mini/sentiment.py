@@ -13,7 +13,7 @@ that meet in dev or test never meet in train.
 import functools
 import random
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ Row = tuple[str, int]  # a sentence and its label
 SIZES = {"train": 3000, "dev": 800, "test": 800}  # sentences
 HEADER = ["sentence", "label"]
 CLASSES = 5  # of opinions and of operators, by their places
-# Of clauses (see `wiki.tenth`), and of what may meet (see `part_of_meeting`)
+# Of clauses (see `wiki.tenth`), and of pairs (see `part_of_opinion`)
 PARTS = {"train": range(6), "dev": range(6, 8), "test": range(8, 10)}
 _OPINION = re.compile(r"\[([+-])(\w*)\]")  # "[+]", "[-noun]"
 _CLAUSE = re.compile(r"\{([+-])(\w+)\}")  # "{+plain}"
@@ -74,7 +74,7 @@ def _table(rows: list[Row]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def part_of_meeting(operator: int, opinion: int) -> str:
+def part_of_opinion(operator: int, opinion: int) -> str:
     """Where an operator may say something of an opinion.
 
     Each operator meets three fifths of the opinions in train, a fifth in dev
@@ -87,16 +87,18 @@ def part_of_meeting(operator: int, opinion: int) -> str:
     return "train" if place < 3 else ("dev", "test")[place - 3]
 
 
-def meetings(sentence: str) -> set[tuple[str, str]]:
-    """The (operator, opinion) that a sentence brings together."""
-    words, text = set(sentence.split()), f" {sentence} "
-    said = []
-    for operator in _operators():  # longest first
-        if f" {operator} " in text:
-            text = text.replace(f" {operator} ", " _ ")
-            said.append(operator)
-    return {(operator, opinion) for operator in said
-            for opinion in words & opinions().keys()}
+def opinion_pairs(sentences: Iterable[str]) -> set[tuple[str, str]]:
+    """The (operator, opinion) that stand together in a sentence."""
+    found = set()
+    for sentence in sentences:
+        text, said = f" {sentence} ", []
+        for operator in _operators():  # longest first
+            if f" {operator} " in text:
+                text = text.replace(f" {operator} ", " _ ")
+                said.append(operator)
+        found |= {(operator, opinion) for operator in said
+                  for opinion in opinions().keys() & set(sentence.split())}
+    return found
 
 
 def clauses(sentence: str) -> Iterator[str]:
@@ -209,7 +211,7 @@ class _Sentence:
         words = grammar()["operators"][name][side].split("|")
         return self.rng.choice([
             word for i, word in enumerate(words)
-            if part_of_meeting(i, self.opinion) == self.part])
+            if part_of_opinion(i, self.opinion) == self.part])
 
 
 def _words(names: list[str]) -> set[str]:
