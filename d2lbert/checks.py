@@ -1,8 +1,48 @@
 """Checks of what a reader passes in, with one clear sentence each."""
 
+import sys
+import warnings
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
 
 class CheckpointError(ValueError):
     """A checkpoint that cannot be read or does not fit the model."""
+
+
+def warn(message: str) -> None:
+    """Warn of the line that called the package, not of one inside it."""
+    package, depth, frame = str(Path(__file__).parent), 1, sys._getframe()
+    while frame.f_back and frame.f_code.co_filename.startswith(package):
+        frame, depth = frame.f_back, depth + 1
+    warnings.warn(message, stacklevel=depth)
+
+
+def check_tokens(*sentences: Any) -> None:
+    """Raise ValueError for a str where a list of tokens belongs.
+
+    Python would take it for the list of its letters.
+    """
+    for sentence in sentences:
+        if isinstance(sentence, str):
+            raise ValueError(f"a sentence is {sentence[:60]!r}, not a list of "
+                             "tokens: split it with tokenize([...])[0]")
+
+
+def warn_of_unknown(sentences: Iterable[Iterable[str]], known: Any) -> None:
+    """Warn if words of a reader's sentences are not in a vocabulary.
+
+    Args:
+        known: its tokens, a dict or a set.
+    """
+    new = list(dict.fromkeys(
+        word for sentence in sentences for word in sentence
+        if word not in known))
+    if new:
+        rest = f" and {len(new) - 5} more" if len(new) > 5 else ""
+        warn(f"{', '.join(map(repr, new[:5]))}{rest}: not among the "
+             f"{len(known)} tokens of this vocabulary, so read as <unk>")
 
 
 def check_layers(number: int, num_tensors: int) -> None:

@@ -4,11 +4,26 @@
 from d2lbert.checkpoints.d2l import bert_shapes, classifier_shapes
 from d2lbert.checkpoints.params import initial_params, load_params, save_params
 from d2lbert.checks import CheckpointError
-from d2lbert.data.batches import corpus_vocab, get_dataloader_workers
+from d2lbert.data.batches import (
+    bucketed,
+    corpus_vocab,
+    get_dataloader_workers,
+    trim,
+)
 from d2lbert.data.corpora import load_corpus
 from d2lbert.data.hub import DATA_HUB, DATA_URL, download, download_extract
+from d2lbert.data.mini.wiki import mini_wiki
 from d2lbert.data.pairs import PairBatches, truncate_pad
-from d2lbert.data.pretraining import get_tokens_and_segments
+from d2lbert.data.pretraining import (
+    RESERVED_TOKENS,
+    get_tokens_and_segments,
+    index_sentences,
+    join_pairs,
+    mask_tokens,
+    next_sentence_pairs,
+    ordinary_words,
+    truncate_pairs,
+)
 from d2lbert.data.sentiment import read_sst2, sentiment_folder
 from d2lbert.data.snli import LABELS, nli_folder, read_snli
 from d2lbert.data.subwords import (

@@ -587,7 +587,7 @@ def test_ids_in_d2l_s_order(order):
     by_alphabet = sorted({"<unk>", *RESERVED_TOKENS, *kept})
     assert sorted(vocab.idx_to_token) == by_alphabet
     assert (vocab.idx_to_token == by_alphabet) == (order == "d2l")
-    assert vocab["no such word"] == vocab.unk == vocab["<unk>"]
+    assert vocab["no-such-word"] == vocab.unk == vocab["<unk>"]
     with pytest.raises(ValueError, match="'frequency' or 'd2l'"):
         Vocab(["a"], order="alphabet")
 

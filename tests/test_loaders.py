@@ -1,8 +1,11 @@
 """Which texts the loaders give, the same way for every backend."""
 
-import pytest
-from harness import VOCAB, random_pairs, write_snli
+import warnings
 
+import pytest
+from harness import VOCAB, each_backend, random_pairs, write_snli
+
+from d2lbert.backends import load_backend
 from d2lbert.data import loaders
 from d2lbert.data.snli import LABELS
 
@@ -37,6 +40,19 @@ def test_batches_are_tensors(text):
     train_iter, _ = loaders.load_data_wiki(to_tensors, 4, 16, text)
     for batches in (iter(train_iter), train_iter.trimmed()):
         assert next(batches)[0] == "tensors"
+
+
+@each_backend()
+def test_a_batch_above_the_corpus_gets_a_warning(text, backend):
+    d2l = load_backend(backend)
+    with pytest.warns(UserWarning, match="512, .* only 38 examples") as told:
+        train_iter, _ = d2l.load_data_wiki(512, 16, corpus=text)
+    assert told[0].filename == __file__
+    assert [len(batch[0]) for batch in train_iter] == [38]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        d2l.load_held_out_wiki(512, 16, corpus=text)  # all, in one batch
+        d2l.load_data_wiki(38, 16, corpus=text)
 
 
 @pytest.fixture

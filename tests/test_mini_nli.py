@@ -17,9 +17,9 @@ from d2lbert.data.mini.nli import (
     COLUMNS,
     LABELS,
     SIZES,
-    facts,
     label_of,
     mini_nli,
+    senses,
     write_mini_nli,
 )
 
@@ -81,29 +81,28 @@ def test_a_hypothesis_comes_once_with_each_label(pairs):
     assert len({p.label for p in pairs[::3]}) == 3  # in no fixed order
 
 
-def fact_of(words, key):
-    """The fact one of whose phrases ends a premise or is in a hypothesis."""
+def sense_of(words, key):
+    """The sense one of whose phrases is in a premise or hypothesis."""
     text = f" {' '.join(words)} "
-    [found] = {fact for fact, phrases in facts().items()
-               for phrase in phrases[key]
-               if f" {phrase} " in text and (key == "is" or fact[0] in words)}
-    return found
+    found = {sense: max(map(len, said)) for sense, phrases in senses().items()
+             if (said := [p for p in phrases[key] if f" {p} " in text])
+             and (key == "is" or sense[0] in words)}
+    return max(found, key=found.get)  # "a tool for …" is not "a tool"
 
 
-def test_the_label_follows_from_the_two_facts(pairs):
+def test_the_label_follows_from_the_two_senses(pairs):
     for pair in pairs[:1500]:
-        premise = fact_of(pair.premise, "does")
-        hypothesis = fact_of(pair.hypothesis, "is")
-        assert premise[0] == hypothesis[0]
+        premise = sense_of(pair.premise, "does")
+        hypothesis = sense_of(pair.hypothesis, "is")
         assert label_of(premise, hypothesis) == pair.label, pair
 
 
 def test_labels_by_example():
-    food, nest = ("crane", "bird", "food"), ("crane", "bird", "nest")
-    load = ("crane", "machine", "load")
-    assert [label_of(food, food), label_of(food, nest), label_of(food, load),
-            label_of(load, nest)] == [
-        "entailment", "neutral", "contradiction", "contradiction"]
+    bird, machine, shore = (
+        ("crane", "bird"), ("crane", "machine"), ("bank", "river"))
+    assert [label_of(bird, bird), label_of(bird, machine),
+            label_of(machine, bird), label_of(machine, shore)] == [
+        "entailment", "contradiction", "contradiction", "neutral"]
 
 
 def test_the_rest_of_a_pair_agrees(pairs):
@@ -132,17 +131,17 @@ def test_others_are_elsewhere_and_of_the_other_sex(pairs):
     assert seen[2] > 1000
 
 
-def test_every_fact_has_phrases_of_its_own():
-    assert len(facts()) >= 3 * 2 * len(miniwiki.homographs())
-    for key in ("does", "is"):
-        phrases = [p for fact in facts().values() for p in fact[key]]
-        assert len(set(phrases)) == len(phrases)
+def test_every_sense_has_phrases_of_its_own():
+    assert len(senses()) == 2 * len(miniwiki.homographs())
+    for key, num in (("does", 18), ("is", 6)):
+        phrases = [p for sense in senses().values() for p in sense[key]]
+        assert len(set(phrases)) == len(phrases) == num * len(senses())
 
 
 def test_every_word_is_one_of_mini_wiki(pairs):
     vocab = corpus_vocab(load_corpus("mini-wiki"))
     words = {w for p in pairs for w in p.premise + p.hypothesis}
-    for phrases in facts().values():  # rare ones too
+    for phrases in senses().values():  # rare ones too
         words |= {w for texts in phrases.values() for t in texts
                   for w in t.split()}
     assert words <= set(vocab.token_to_idx)
@@ -173,54 +172,33 @@ def test_no_sentence_in_two_splits_or_in_mini_wiki(splits):
     assert sum(map(len, texts)) == len(set.union(*texts)) > 20_000
 
 
-LITTLE = set(
-    "a an and around at behind by for from has in into is it its of on out "
-    "over six that the to two under with without".split())
-
-
-def combinations(rows):
-    """{(homograph, a word of what it does, one of what is said of it)}."""
-    found = set()
-    for premise, hypothesis, _ in rows:
-        word, sense, name = fact_of(premise, "does")
-        texts = [" ".join(premise), " ".join(hypothesis)]
-        does, says = (
-            {w for fact, phrases in facts().items() if fact[0] == word
-             for phrase in phrases[key] if phrase in text
-             for w in phrase.split()} - LITTLE
-            for key, text in zip(("does", "is"), texts))
-        found |= set(product([word], does, says))
-    return found
+def combinations(texts):
+    """{(what is done, what is said)}: the phrases that texts have together."""
+    does, says = ({p for sense in senses().values() for p in sense[key]}
+                  for key in ("does", "is"))
+    return {pair for text in texts for pair in product(
+        (p for p in does if f" {p} " in text),
+        (p for p in says if f" {p} " in text))}
 
 
 def test_what_dev_and_test_combine_never_stands_together_in_train(splits):
-    known = combinations(splits["train"]) | told_by_mini_wiki()
+    texts = {split: [f" {' '.join(p)} | {' '.join(h)} " for p, h, _ in rows]
+             for split, rows in splits.items()}
+    known = combinations(texts["train"])
+    assert len(known) > 2000
     for split in ("dev", "test"):
-        asked = combinations(splits[split])
-        assert len(asked) > 1000 and not known & asked
+        asked = combinations(texts[split])
+        assert len(asked) > 500 and not known & asked
+    assert not combinations(
+        f" {' '.join(s)} " for p in miniwiki.mini_wiki(8000)
+        for s in p.sentences)
 
 
-def told_by_mini_wiki():
-    """`combinations` of the sentences that it is pretrained on."""
-    found, written = set(), miniwiki.mini_wiki(8000)
-    for fact, phrases in facts().items():
-        pairs = [(does, says) for does in phrases["does"]
-                 for says in phrases["is"]]
-        texts = [" ".join(s) for p in written
-                 if p.fact == fact[2] and fact[0] in p.senses
-                 for s in p.sentences]
-        for does, says in pairs:
-            if any(does in text and says in text for text in texts):
-                found |= set(product(fact[:1], set(does.split()) - LITTLE,
-                                     set(says.split()) - LITTLE))
-    assert len(found) > 300
-    return found
-
-
-def test_each_phrase_meets_two_of_three_in_train():
-    parts = {tuple(sorted(miniwiki.part_of_pair(does, says)
-                          for says in range(3))) for does in range(6)}
-    assert parts == {("dev", "train", "train"), ("test", "train", "train")}
+def test_each_phrase_meets_four_of_six_in_train():
+    grid = [[miniwiki.part_of_pair(does, says) for says in range(6)]
+            for does in range(6)]
+    for line in [*grid, *zip(*grid)]:
+        assert Counter(line) == {"train": 4, "dev": 1, "test": 1}
 
 
 def test_rows_are_those_of_snli(folder):
@@ -315,7 +293,7 @@ def test_overlap_alone_tells_nothing(splits):
     assert train_and_test(overlap, splits) < 0.45
 
 
-def test_counting_pairs_of_words_tells_nothing(splits):
+def test_counting_pairs_of_words_tells_neutral_at_most(splits):
     """Naive Bayes over (word of the premise, word of the hypothesis)."""
     counts = defaultdict(Counter)
     for premise, hypothesis, label in splits["train"]:
@@ -332,4 +310,4 @@ def test_counting_pairs_of_words_tells_nothing(splits):
             for c in seen))
     for split in ("dev", "test"):
         right = [guess(p, h) == label for p, h, label in splits[split]]
-        assert np.mean(right) < 0.45, np.mean(right)
+        assert np.mean(right) < 0.7, np.mean(right)

@@ -36,7 +36,7 @@ TESTS = {path: path.read_text(encoding="utf-8")
 
 # file, what stands there, what is put in its place, test that must fail
 MUTATIONS = [
-    ("torch/model.py", "if valid_lens is not None:", "if False:", PADDING),
+    ("torch/model.py", "if valid_lens is None:", "if True:", PADDING),
     ("torch/fast.py", "attn_mask=mask,", "attn_mask=mask, scale=1.0,", SCALE),
     ("torch/model.py", " / Q.shape[-1] ** 0.5", "", ATTENTION),
     ("torch/model.py", "norm_shape, eps=1e-5", "norm_shape, eps=1e-6",
@@ -51,7 +51,7 @@ MUTATIONS = [
     ("mxnet/model.py", "epsilon=1e-5", "epsilon=1e-6", EPSILON),
     ("mxnet/train.py", "(per_slot * weights).sum()", "per_slot.sum()",
      WEIGHTS),
-    ("jax/model.py", "if valid_lens is not None:", "if False:", PADDING),
+    ("jax/model.py", "if valid_lens is None:", "if True:", PADDING),
     ("jax/model.py", " / Q.shape[-1] ** 0.5", "", ATTENTION),
     ("jax/fast.py", "Q, K, V, mask=mask)", "Q, K, V, mask=mask, scale=1.0)",
      ATTENTION),

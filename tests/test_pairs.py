@@ -176,6 +176,7 @@ def test_what_is_left_out_of_an_epoch_is_drawn():
         PairBatches(data, 100, is_train=False))))
 
 
+@pytest.mark.filterwarnings("ignore:batch_size is 500")
 @pytest.mark.parametrize("size, is_train, num", [
     (100, True, 3), (120, True, 2), (120, False, 3), (500, True, 1)])
 def test_a_smaller_last_batch_is_for_evaluation(size, is_train, num):

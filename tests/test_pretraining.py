@@ -64,6 +64,13 @@ def test_a_corpus_without_two_paragraphs_is_an_error(vocab, paragraphs):
         index_sentences(paragraphs, vocab)
 
 
+@pytest.mark.parametrize("paragraphs", [
+    [["w1 w2", "w3"], ["w4", "w5"]], ["w1 w2", "w3 w4"]])
+def test_a_sentence_that_is_a_str_is_an_error(vocab, paragraphs):
+    with pytest.raises(ValueError, match="'w1 w2', not a list of tokens"):
+        index_sentences(paragraphs, vocab)
+
+
 def test_false_next_sentences_come_from_other_paragraphs(vocab):
     sentences = index_sentences(corpus(4), vocab)
     falses = 0
@@ -208,7 +215,7 @@ def test_same_seed_same_bytes_and_a_second_epoch_differs(batches):
 
 
 def test_masks_are_drawn_afresh(batches):
-    it = batches(batch_size=1000)
+    it = batches(batch_size=100)
     masks = [sorted((row[0].tobytes(), row[1].tobytes())
                     for row in zip(batch[3], batch[4]))
              for batch in (next(iter(it)), next(iter(it)))]
@@ -222,7 +229,8 @@ def test_len_counts_the_batches(batches):
         assert len(it) == len(sizes)
         assert sum(sizes) == (it.num_examples if not is_train
                               else 16 * (it.num_examples // 16))
-    tiny = batches(corpus(2), batch_size=512)
+    with pytest.warns(UserWarning, match="batch_size is 512, .* only 5 exam"):
+        tiny = batches(corpus(2), batch_size=512)
     assert len(tiny) == 1 and len(list(tiny)) == 1
 
 
@@ -241,6 +249,14 @@ def test_buckets_hold_similar_lengths_and_every_example_once():
     rests = [bucketed(lengths, 16, np.random.default_rng(seed))[-1]
              for seed in range(20)]  # not the longest every time
     assert np.ptp(lengths[np.concatenate(rests)]) > 0.9 * np.ptp(lengths)
+
+
+def test_a_pool_of_one_batch_is_no_sorting():
+    lengths = np.random.default_rng(0).integers(5, 64, size=1003)
+    spread = [np.mean([np.ptp(lengths[b]) for b in bucketed(
+        lengths, 16, np.random.default_rng(1), pool)[:-1]])
+        for pool in (1, 4, 1000)]
+    assert spread[0] > 40 > spread[1] > spread[2]
 
 
 def test_trimming_drops_only_padding(batches):

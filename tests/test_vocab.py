@@ -1,5 +1,7 @@
 """Words and ids, and how one or two sentences become an input."""
 
+import warnings
+
 import numpy as np
 import pytest
 
@@ -78,13 +80,42 @@ def test_tokens_and_segments_of_the_two_example_sentences():
 
 def test_inputs_are_padded_to_the_longest():
     vocab = Vocab(["a", "b"], reserved_tokens=RESERVED_TOKENS)
-    tokens, segments, valid_lens = pad_inputs(
-        [(["a"], None), (["a"], ["b", "x"])], vocab)
+    with pytest.warns(UserWarning, match="^'x': not among the 7 tokens"):
+        tokens, segments, valid_lens = pad_inputs(
+            [(["a"], None), (["a"], ["b", "x"])], vocab)
     pad, cls, sep = vocab[["<pad>", "<cls>", "<sep>"]]
     assert tokens.tolist() == [[cls, 5, sep, pad, pad, pad],
                                [cls, 5, sep, 6, 0, sep]]
     assert segments.tolist() == [[0] * 6, [0, 0, 0, 1, 1, 1]]
     assert valid_lens.tolist() == [3, 6]
+
+
+def test_unknown_words_of_a_sentence_are_named_once_and_in_the_readers_line():
+    vocab = Vocab(["a"], reserved_tokens=RESERVED_TOKENS)
+    with pytest.warns(UserWarning, match="'b', .* 'f' and 2 more: ") as told:
+        pad_inputs([(list("abcdefgh"), list("abc"))], vocab)
+    assert len(told) == 1 and told[0].filename == __file__
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        pad_inputs([(["a"], ["<unk>"])], vocab)  # which is in the vocabulary
+
+
+def test_a_text_is_not_taken_for_a_token_or_for_its_letters():
+    vocab = Vocab(["a", "crane"])
+    with pytest.warns(UserWarning, match="looked up as one token") as told:
+        assert vocab["a crane"] == vocab.unk
+    assert told[0].filename == __file__
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # one word, known or not, is a token
+        assert vocab["zeppelin"] == 0 and vocab[" "] == 0
+        assert Vocab([["new york"]])["new york"] == 1
+    with pytest.raises(ValueError, match="tokens is the str 'a crane'"):
+        Vocab("a crane")
+    with pytest.raises(ValueError, match="lines is the str 'a crane'"):
+        tokenize("a crane")
+    for pair in ("a crane", None), (["a"], "crane"):
+        with pytest.raises(ValueError, match="crane', not a list of tokens"):
+            get_tokens_and_segments(*pair)
 
 
 @pytest.mark.parametrize("sentence", ["a crane", [], ""])

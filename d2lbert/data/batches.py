@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from d2lbert.checks import warn
 from d2lbert.data.corpora import Corpus, Paragraphs
 from d2lbert.data.pretraining import (
     MASK_RATE,
@@ -41,7 +42,7 @@ class Batches:
         num_examples: of an epoch.
         batch_size: examples a batch. In training a last, smaller batch is
             left out if there is another: it would mean another shape to
-            compile for.
+            compile for. If there is no other, a warning says so.
         seed: any non-negative integer.
         is_train: False keeps all examples, in the same batches each time.
 
@@ -53,6 +54,9 @@ class Batches:
                  is_train: bool = True) -> None:
         if batch_size < 1:
             raise ValueError(f"batch_size is {batch_size}, not 1 or more")
+        if is_train and 0 < num_examples < batch_size:
+            warn(f"batch_size is {batch_size}, but an epoch has only "
+                 f"{num_examples} examples: its one batch holds them all")
         self.num_examples, self.batch_size = num_examples, batch_size
         self.seed, self.epoch, self.is_train = seed, 0, is_train
 
@@ -125,13 +129,13 @@ class PretrainingBatches(Batches):
                 is_next.astype(np.int32))
 
 
-def bucketed(lengths: np.ndarray, batch_size: int, rng: np.random.Generator
-             ) -> list[np.ndarray]:
+def bucketed(lengths: np.ndarray, batch_size: int, rng: np.random.Generator,
+             pool: int = POOL) -> list[np.ndarray]:
     """Shuffle examples into batches of similar length.
 
     The examples are shuffled and those that do not fill a batch are put
     aside, whatever their length. The others are sorted by length in pools of
-    POOL batches, and the batches are shuffled; the smaller one comes last.
+    `pool` batches, and the batches are shuffled; the smaller one comes last.
 
     Returns:
         A list of index arrays; together they name each example once.
@@ -139,10 +143,10 @@ def bucketed(lengths: np.ndarray, batch_size: int, rng: np.random.Generator
     order = rng.permutation(len(lengths))
     whole = len(order) - len(order) % batch_size
     order, rest = order[:whole], order[whole:]
-    pools = np.array_split(order, range(POOL * batch_size, whole,
-                                        POOL * batch_size))
+    pools = np.split(order, range(pool * batch_size, whole,
+                                  pool * batch_size))
     order = np.concatenate(
-        [pool[np.argsort(lengths[pool], kind="stable")] for pool in pools])
+        [rows[np.argsort(lengths[rows], kind="stable")] for rows in pools])
     batches = rng.permutation(order.reshape(-1, batch_size))
     return [*batches, *([rest] if len(rest) else [])]
 

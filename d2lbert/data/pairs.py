@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from d2lbert.checks import warn_of_unknown
 from d2lbert.data.batches import AsTensors, Batches
 from d2lbert.data.pretraining import (
     RESERVED_TOKENS,
@@ -206,6 +207,8 @@ def pairs_to_inputs(
         max_len: int, vocab: Vocab) -> tuple[np.ndarray, ...]:
     """Model inputs for pairs of sentences that somebody typed.
 
+    A warning names the words that are not in the vocabulary.
+
     Args:
         pairs: list of (premise, hypothesis), each a str, which becomes lower
             case and is split at spaces, or a list of tokens.
@@ -230,6 +233,7 @@ def pairs_to_inputs(
     if not all(sentences):
         raise ValueError("a premise or a hypothesis is empty: type at least "
                          "one word for each")
+    warn_of_unknown(sentences, vocab.token_to_idx)
     rows = np.arange(len(pairs))
     tokens, segments, valid_lens = join_pairs(
         Texts.of([vocab[s] for s in sentences]), rows, rows + len(pairs),

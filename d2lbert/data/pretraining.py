@@ -11,13 +11,11 @@ from typing import Self
 
 import numpy as np
 
+from d2lbert.checks import check_tokens, warn_of_unknown
 from d2lbert.data.vocab import Vocab
 
 RESERVED_TOKENS = ("<pad>", "<mask>", "<cls>", "<sep>")
 MASK_RATE = 0.15  # BERT paper, 3.1
-
-# Chapters show some of these functions by themselves: what a chapter does not
-# import stands in quotes in their annotations.
 
 
 def get_tokens_and_segments(tokens_a: list[str],
@@ -29,7 +27,11 @@ def get_tokens_and_segments(tokens_a: list[str],
         `<cls>`, tokens_a, `<sep>` and, where there is a second sentence,
         tokens_b, `<sep>`; and as many segment ids, 0 for the first sentence
         with `<cls>` and its `<sep>`, 1 for the second with its own.
+
+    Raises:
+        ValueError: for a str where a list of tokens belongs.
     """
+    check_tokens(tokens_a, tokens_b)
     tokens = ["<cls>", *tokens_a, "<sep>"]
     segments = [0] * len(tokens)
     if tokens_b is not None:
@@ -41,6 +43,8 @@ def get_tokens_and_segments(tokens_a: list[str],
 def pad_inputs(pairs: Sequence[tuple[list[str], list[str] | None]],
                vocab: Vocab) -> tuple[np.ndarray, ...]:
     """Model inputs for sentences or pairs of sentences, as given.
+
+    A warning names the words that are not in the vocabulary.
 
     Args:
         pairs: list of (tokens_a, tokens_b); tokens_b None for one sentence.
@@ -56,10 +60,12 @@ def pad_inputs(pairs: Sequence[tuple[list[str], list[str] | None]],
     if not len(pairs):
         raise ValueError("there is no sentence: give a list of pairs such as "
                          "[(tokens, None)]")
-    for sentence in (s for pair in pairs for s in pair if s is not None):
-        if isinstance(sentence, str) or not len(sentence):
-            raise ValueError(f"a sentence is {sentence!r}, not a list of "
-                             "tokens: split it with tokenize([...])[0]")
+    sentences = [s for pair in pairs for s in pair if s is not None]
+    check_tokens(*sentences)
+    if not all(map(len, sentences)):
+        raise ValueError("a sentence has no token: give one word at least, "
+                         "split by tokenize([...])[0]")
+    warn_of_unknown(sentences, vocab.token_to_idx)
     inputs = [get_tokens_and_segments(*pair) for pair in pairs]
     valid_lens = np.array([len(tokens) for tokens, _ in inputs], np.int32)
     tokens = np.full((len(inputs), valid_lens.max()), vocab["<pad>"],
@@ -113,8 +119,10 @@ def index_sentences(paragraphs: list[list[list[str]]], vocab: Vocab
 
     Raises:
         ValueError: if fewer than two paragraphs are left, since the false
-            next sentence has to come from another paragraph.
+            next sentence has to come from another paragraph; or for a
+            sentence that is a str.
     """
+    check_tokens(*paragraphs, *chain.from_iterable(paragraphs))
     paragraphs = [[s for s in p if s] for p in paragraphs]
     paragraphs = [p for p in paragraphs if len(p) >= 2]
     if len(paragraphs) < 2:
@@ -130,13 +138,12 @@ def index_sentences(paragraphs: list[list[list[str]]], vocab: Vocab
         size=np.repeat(size, size), text=np.array(text))
 
 
-def next_sentence_pairs(sentences: "Sentences", rng: np.random.Generator
+def next_sentence_pairs(sentences: Sentences, rng: np.random.Generator
                         ) -> tuple[np.ndarray, ...]:
     """Pair each sentence with its successor or, half the time, with another.
 
     The other sentence comes from another paragraph and differs in its words
-    from the first and from the true next one (BERT paper, 3.1; d2l draws
-    from all sentences and may hit the true one).
+    from the first and from the true next one.
 
     Returns:
         a, b: (N,) sentence numbers; is_next: (N,) bool. N is the number of
@@ -154,7 +161,7 @@ def next_sentence_pairs(sentences: "Sentences", rng: np.random.Generator
     return a, b, is_next
 
 
-def _elsewhere(sentences: "Sentences", a: np.ndarray, rng: np.random.Generator,
+def _elsewhere(sentences: Sentences, a: np.ndarray, rng: np.random.Generator,
                tries: int = 100) -> np.ndarray:
     text, b = sentences.text, np.empty_like(a)
     todo = np.arange(len(a))
@@ -198,16 +205,12 @@ def truncate_pairs(len_a: np.ndarray | int, len_b: np.ndarray | int,
     return cut_a, np.minimum(len_b, budget - cut_a)
 
 
-def join_pairs(sentences: "Texts", a: np.ndarray, b: np.ndarray, max_len: int,
-               vocab: "Vocab") -> tuple[np.ndarray, ...]:
-    """`get_tokens_and_segments` for many pairs at once, padded to max_len.
-
-    Args:
-        sentences: `Texts`; a, b: (N,) numbers of sentences in it.
+def join_pairs(sentences: Texts, a: np.ndarray, b: np.ndarray, max_len: int,
+               vocab: Vocab) -> tuple[np.ndarray, ...]:
+    """`get_tokens_and_segments` for N pairs at once, padded to max_len.
 
     Returns:
-        tokens (N, L), segments (N, L), valid_lens (N,), all int32. Padding
-        is `<pad>`, segment 0.
+        tokens (N, L), segments (N, L), valid_lens (N,), all int32.
     """
     cls, sep, pad = vocab[["<cls>", "<sep>", "<pad>"]]
     len_a, len_b = truncate_pairs(
@@ -226,7 +229,7 @@ def join_pairs(sentences: "Texts", a: np.ndarray, b: np.ndarray, max_len: int,
     return tokens, in_b.astype(np.int32), (end_b[:, 0] + 1).astype(np.int32)
 
 
-def ordinary_words(vocab: "Vocab") -> np.ndarray:
+def ordinary_words(vocab: Vocab) -> np.ndarray:
     """The ids of all tokens that are words, not special tokens.
 
     Raises:
@@ -239,19 +242,17 @@ def ordinary_words(vocab: "Vocab") -> np.ndarray:
     return np.array(words)
 
 
-def mask_tokens(tokens: np.ndarray, valid_lens: np.ndarray, vocab: "Vocab",
+def mask_tokens(tokens: np.ndarray, valid_lens: np.ndarray, vocab: Vocab,
                 words: np.ndarray, rng: np.random.Generator
                 ) -> tuple[np.ndarray, ...]:
     """Choose 15 % of the tokens of each example and hide most of them.
 
-    Of the chosen words 80 % become `<mask>`, 10 % a random word, 10 % stay
-    (BERT paper, 3.1 and A.1). `<cls>`, `<sep>` and `<pad>` are never chosen,
-    and a random word comes from `words`, the ids that `ordinary_words` gives.
+    Of these 80 % become `<mask>`, 10 % a random one of `words`, 10 % stay
+    (BERT paper, 3.1 and A.1).
 
     Returns:
         tokens (N, L), a changed copy; pred_positions, weights, labels, each
-        (N, P) with P = round(0.15 L). Slots that an example does not need
-        have position 0, weight 0 and label 0.
+        (N, P). A slot that is not needed has position, weight and label 0.
     """
     positions, chosen = _choose_positions(tokens, valid_lens, vocab, rng)
     labels = np.where(
@@ -268,7 +269,7 @@ def mask_tokens(tokens: np.ndarray, valid_lens: np.ndarray, vocab: "Vocab",
 
 
 def _choose_positions(tokens: np.ndarray, valid_lens: np.ndarray,
-                      vocab: "Vocab", rng: np.random.Generator
+                      vocab: Vocab, rng: np.random.Generator
                       ) -> tuple[np.ndarray, ...]:
     num_slots = max(1, round(MASK_RATE * tokens.shape[1]))
     wanted = np.maximum(1, np.round(MASK_RATE * valid_lens)).astype(int)
@@ -281,4 +282,3 @@ def _choose_positions(tokens: np.ndarray, valid_lens: np.ndarray,
     # Sentence order is easier to read than the order of the lottery.
     winners = np.sort(np.where(chosen, winners, tokens.shape[1]), axis=1)
     return np.where(chosen, winners, 0), chosen
-

@@ -6,6 +6,8 @@ from typing import Any, overload
 
 import numpy as np
 
+from d2lbert.checks import warn
+
 _SPECIAL_TOKENS = ("<pad>", "<mask>", "<cls>", "<sep>", "<bos>", "<eos>")
 ORDERS = ("frequency", "d2l")
 
@@ -21,8 +23,11 @@ def tokenize(lines: Iterable[str], token: str = "word") -> list[list[str]]:
         A list with one list of tokens a line.
 
     Raises:
-        ValueError: for another kind of token.
+        ValueError: for another kind of token, or a single str.
     """
+    if isinstance(lines, str):
+        raise ValueError(f"lines is the str {lines[:60]!r}, not a list of "
+                         "lines: give [line], or text.split('\\n')")
     if token == "word":
         return [line.split() for line in lines]
     if token == "char":
@@ -46,7 +51,7 @@ class Vocab:
             trained with its vocabulary need them.
 
     Raises:
-        ValueError: for another order.
+        ValueError: for another order, or a str in place of tokens.
     """
 
     def __init__(self, tokens: Iterable[Any] | None = None, min_freq: int = 0,
@@ -55,6 +60,9 @@ class Vocab:
         if order not in ORDERS:
             raise ValueError(f"unknown order {order!r} of a vocabulary: use "
                              f"{' or '.join(map(repr, ORDERS))}")
+        if isinstance(tokens, str):
+            raise ValueError(f"tokens is the str {tokens[:60]!r}, not a list: "
+                             "split it with tokenize([...])")
         counts = Counter(_flat(tokens or []))
         self.token_freqs = counts.most_common()
         frequent = (t for t, n in self.token_freqs if n >= min_freq)
@@ -83,11 +91,18 @@ class Vocab:
     def __getitem__(self, tokens: str | list | tuple) -> int | list:
         """The id of a token, or the (nested) list of ids of a list.
 
+        A word that is not there is `<unk>`. A text of several words is no
+        token, and the warning says so.
+
         Raises:
             KeyError: for a special token, such as `<pad>`, that is not in
                 the vocabulary: read as `<unk>` it would go unnoticed.
         """
         if not isinstance(tokens, (list, tuple)):
+            if (isinstance(tokens, str) and len(tokens.split()) > 1
+                    and tokens not in self.token_to_idx):
+                warn(f"{tokens[:60]!r} is looked up as one token and read as "
+                     "<unk>: split it, vocab[text.split()]")
             return self._id(tokens)
         if tokens and isinstance(tokens[0], (list, tuple)):
             return [self[row] for row in tokens]

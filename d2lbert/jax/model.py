@@ -3,6 +3,8 @@
 B = batch size, L = sequence length, H = num_hiddens, P = number of
 prediction slots, V = vocab_size. Every call takes `training`; when it is
 True, dropout is on and `apply` needs `rngs={'dropout': key}`.
+`apply(…, mutable=['intermediates'])` also returns the attention_weights, (B,
+num_heads, L, L), of every MultiHeadAttention, whatever its keep_weights is.
 """
 
 from functools import partial
@@ -64,56 +66,50 @@ def dot_product_attention(Q, K, V, mask, dropout):
     return jnp.einsum("bhqk,bkhd->bqhd", dropout(weights), V), weights
 
 
-class MultiHeadAttention(nn.Module):
-    """Scaled dot-product attention in num_heads subspaces (d2l 11.5).
+def padding_mask(valid_lens, keys):
+    """True where a key may be seen; None for everywhere.
 
-    `apply(…, mutable=["intermediates"])` also returns the attention_weights,
-    (B, num_heads, L, L), whatever keep_weights is.
+    Args:
+        valid_lens: (B,), (B, L) for a length of each query's own, or None.
+        keys: (B, L, any).
 
-    Attributes:
-        bias: whether the four projections have biases, as BERT's do.
-        keep_weights: False computes no weights where that is faster.
+    Returns:
+        (B, 1, 1 or L, L).
     """
+    if valid_lens is None:
+        return None
+    columns = jnp.arange(keys.shape[1])
+    return columns < valid_lens.reshape(keys.shape[0], 1, -1, 1)
+
+
+class MultiHeadAttention(nn.Module):
+    """Scaled dot-product attention in num_heads subspaces (d2l 11.5)."""
     num_hiddens: int
     num_heads: int
     dropout: float
     bias: bool = False
-    keep_weights: bool = True
+    keep_weights: bool = True  # False gives none, where that is faster
 
     def setup(self):
         check_heads(self.num_hiddens, self.num_heads)
-        self.W_q = Dense(self.num_hiddens, self.bias)
-        self.W_k = Dense(self.num_hiddens, self.bias)
-        self.W_v = Dense(self.num_hiddens, self.bias)
-        self.W_o = Dense(self.num_hiddens, self.bias)
+        self.W_q, self.W_k, self.W_v, self.W_o = (
+            Dense(self.num_hiddens, self.bias) for _ in range(4))
         self.attention_dropout = Dropout(self.dropout)
 
     def __call__(self, queries, keys, values, valid_lens, training=False):
-        """(B, L, any) three times, valid_lens -> (B, L, H), weights.
-
-        Keys and values may have another L than the queries. valid_lens is
-        (B,), (B, L) for a length of each query's own, or None. The weights
-        are (B * num_heads, L, L), as in d2l, or None if not computed.
-        """
+        """(B, L, any) three times, valid_lens -> (B, L, H), weights."""
         check(key_lengths, valid_lens, queries=queries.shape,
               keys=keys.shape)
-        mask = None
-        if valid_lens is not None:
-            columns = jnp.arange(keys.shape[1])
-            mask = columns < valid_lens.reshape(keys.shape[0], 1, -1, 1)
-        # The fused function gives the same vectors, but no weights, and
-        # knows no dropout
-        keep_weights = (self.keep_weights
-                        or self.is_mutable_collection("intermediates"))
-        attend = (dot_product_attention
-                  if keep_weights or training and self.dropout
-                  else fused_attention)
+        keep = (self.keep_weights or training and self.dropout
+                or self.is_mutable_collection("intermediates"))
+        # Both give the same vectors; the fused one knows no dropout
+        attend = dot_product_attention if keep else fused_attention
         out, weights = attend(
             self.split(self.W_q(queries)), self.split(self.W_k(keys)),
-            self.split(self.W_v(values)), mask,
+            self.split(self.W_v(values)), padding_mask(valid_lens, keys),
             partial(self.attention_dropout, training=training))
         self.sow("intermediates", "attention_weights", weights)
-        if weights is not None:
+        if weights is not None:  # (B * num_heads, L, L), as in d2l
             weights = weights.reshape(-1, *weights.shape[2:])
         return self.W_o(out.reshape(*out.shape[:2], -1)), weights
 
@@ -194,12 +190,7 @@ class BERTEncoder(nn.Module):
             for _ in range(self.num_blks)]
 
     def __call__(self, tokens, segments, valid_lens, training=False):
-        """Token ids (B, L), segment ids (B, L), (B,) or None -> (B, L, H).
-
-        Raises:
-            ValueError: for what `d2lbert.inputs.encoder_inputs` refuses,
-                except inside `jax.jit`, where no values are known.
-        """
+        """Token ids (B, L), segment ids (B, L), (B,) or None -> (B, L, H)."""
         check(encoder_inputs, tokens, segments, valid_lens,
               vocab_size=self.vocab_size, max_len=self.max_len)
         X = self.token_embedding(tokens) + self.segment_embedding(segments)
@@ -258,15 +249,8 @@ class BERTModel(nn.Module):
 
     def __call__(self, tokens, segments, valid_lens=None,
                  pred_positions=None, training=False):
-        """Encode and predict.
-
-        Args:
-            tokens, segments: (B, L) integers; valid_lens: (B,) or None.
-            pred_positions: (B, P) positions to predict, or None.
-
-        Returns:
-            encoded_X (B, L, H), mlm_Y_hat (B, P, V) or None without
-            positions, nsp_Y_hat (B, 2).
+        """Ids (B, L) twice, (B,) or None, positions (B, P) or None ->
+        encoded_X (B, L, H), mlm_Y_hat (B, P, V) or None, nsp_Y_hat (B, 2).
         """
         encoded_X = self.encoder(tokens, segments, valid_lens, training)
         mlm_Y_hat = None

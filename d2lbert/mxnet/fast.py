@@ -17,26 +17,21 @@ from mxnet.gluon.loss import SoftmaxCELoss
 from d2lbert.inputs import check_vocab_size
 
 
-def fused_attention(F, Q, K, V, lens, scale, dropout):
-    """The vectors of `dot_product_attention`, not its weights.
+def fused_attention(F, Q, K, V, mask, scale, dropout):
+    """`dot_product_attention`, which gives None for the weights.
 
     Args:
-        lens: (B * num_heads, 1 or L) how many keys a query may see; None
-            for all.
+        mask: as there, in each row first the ones and then the zeros.
     """
     scores = F.npx.batch_dot(Q, K, transpose_b=True)
-    if lens is None:
+    if mask is None:
         weights = F.npx.softmax(scores, temperature=scale)
-    else:  # a length for each row of scores
+    else:  # MXNet's softmax takes a length for each row of scores
         rows = F.npx.arange_like(scores, axis=1)
-        # MXNet's softmax would write past the first and the last column
-        columns = F.npx.arange_like(scores, axis=2).astype("float32")
-        lens = F.np.minimum(lens, F.np.max(columns) + 1)
-        lens = F.np.where(lens > 0, lens, F.np.zeros_like(lens))
-        lens = (lens + 0 * rows.astype("float32")).astype("int32")
+        lens = (F.np.sum(mask, axis=2) + 0 * rows).astype("int32")
         weights = F.npx.softmax(
             scores, lens, use_length=True, temperature=scale)
-    return F.npx.batch_dot(dropout(weights), V)
+    return F.npx.batch_dot(dropout(weights), V), None
 
 
 def is_plain_cross_entropy(loss):

@@ -46,32 +46,49 @@ def dot_product_attention(F, Q, K, V, mask, scale, dropout):
     return F.npx.batch_dot(dropout(weights), V), weights
 
 
-class MultiHeadAttention(nn.HybridBlock):
-    """Scaled dot-product attention in num_heads subspaces (d2l 11.5).
+def padding_mask(F, valid_lens, K, num_heads):
+    """1 where a key may be seen, else 0; None for 1 everywhere.
 
     Args:
-        use_bias: whether the four projections have biases, as BERT's do.
-        num_inputs: of a query, key or value; 0 for what comes first.
+        valid_lens: (B,), (B, L) for a length of each query's own, or None.
+        K: (B * num_heads, L, any).
+
+    Returns:
+        (B * num_heads, 1 or L, L).
+    """
+    if valid_lens is None:
+        return None
+    columns = F.npx.arange_like(K, axis=1)
+    lens = F.npx.reshape(valid_lens.astype("float32"), (-2, -1, 1))
+    return F.np.repeat((columns < lens).astype("float32"), num_heads, axis=0)
+
+
+def split_heads(F, X, num_heads):
+    """(B, L, H) -> (B * num_heads, L, H / num_heads)."""
+    X = F.npx.reshape(X, (-2, -2, -6, num_heads, -1))
+    return F.npx.reshape(F.np.transpose(X, (0, 2, 1, 3)), (-5, -2, -2))
+
+
+def merge_heads(F, X, num_heads):
+    """(B * num_heads, L, H / num_heads) -> (B, L, H)."""
+    X = F.npx.reshape(X, (-6, -1, num_heads, -2, -2))
+    return F.npx.reshape(F.np.transpose(X, (0, 2, 1, 3)), (-2, -2, -5))
+
+
+class AttentionBlock(nn.HybridBlock):
+    """Attention that checks its inputs and may keep its weights.
 
     Attributes:
+        num_heads: of the attention.
         keep_weights: whether a call leaves its attention_weights.
         attention_weights: (B, num_heads, L, L) of the last call, or None;
             reading it is a ValueError in a hybridized net, which runs no
             Python that could keep them.
     """
 
-    def __init__(self, num_hiddens, num_heads, dropout, use_bias=False,
-                 num_inputs=0):
+    def __init__(self, num_heads):
         super().__init__()
-        check_heads(num_hiddens, num_heads)
-        self.num_heads, self.scale = num_heads, (num_hiddens / num_heads)**0.5
-        self.keep_weights, self._weights = False, None
-        dense = partial(Dense, num_hiddens, use_bias=use_bias)
-        self.W_q = dense(in_units=num_inputs)
-        self.W_k = dense(in_units=num_inputs)
-        self.W_v = dense(in_units=num_inputs)
-        self.W_o = dense(in_units=num_hiddens)
-        self.dropout = nn.Dropout(dropout)
+        self.num_heads, self.keep_weights, self._kept = num_heads, False, None
 
     def __call__(self, queries, keys, values, valid_lens=None):
         if isinstance(queries, np.ndarray):  # a symbol has no values
@@ -79,29 +96,10 @@ class MultiHeadAttention(nn.HybridBlock):
                   keys=keys.shape)
         return super().__call__(queries, keys, values, valid_lens)
 
-    def hybrid_forward(self, F, queries, keys, values, valid_lens=None):
-        """(B, L, num_inputs) three times, valid_lens -> (B, L, H).
-
-        Keys and values may have another L than the queries. valid_lens is
-        (B,), (B, L) for a length of each query's own, or None.
-        """
-        Q, K, V = (self.split(F, self.W_q(queries)),
-                   self.split(F, self.W_k(keys)),
-                   self.split(F, self.W_v(values)))
-        lens = None if valid_lens is None else F.np.repeat(
-            F.npx.reshape(valid_lens.astype("float32"), (-2, -1)),
-            self.num_heads, axis=0)
-        if self.keep_weights:
-            out, weights = dot_product_attention(
-                F, Q, K, V, self.mask(F, K, lens), self.scale, self.dropout)
-            self._weights = None if self._active else F.npx.reshape(
-                weights, (-6, -1, self.num_heads, -2, -2))
-        else:  # the same vectors, faster, and no weights
-            out = fused_attention(F, Q, K, V, lens, self.scale, self.dropout)
-            self._weights = None
-        out = F.npx.reshape(out, (-6, -1, self.num_heads, -2, -2))
-        out = F.np.transpose(out, (0, 2, 1, 3))
-        return self.W_o(F.npx.reshape(out, (-2, -2, -5)))
+    def keep(self, F, weights):
+        """Leave (B * num_heads, L, L) or None for attention_weights."""
+        self._kept = None if weights is None or self._active else (
+            F.npx.reshape(weights, (-6, -1, self.num_heads, -2, -2)))
 
     @property
     def attention_weights(self):
@@ -109,20 +107,35 @@ class MultiHeadAttention(nn.HybridBlock):
         if self.keep_weights and self._active:
             raise ValueError("a hybridized net keeps no attention weights: "
                              "call net.hybridize(False) and the net again")
-        return self._weights
+        return self._kept
 
-    def mask(self, F, K, lens):
-        """(B * num_heads, 1 or L) or None -> the mask or None."""
-        if lens is None:
-            return None
-        columns = F.npx.arange_like(K, axis=1)
-        return (columns < F.np.expand_dims(lens, 2)).astype("float32")
 
-    def split(self, F, X):
-        """(B, L, H) -> (B * num_heads, L, H / num_heads)."""
-        X = F.npx.reshape(X, (-2, -2, -6, self.num_heads, -1))
-        X = F.np.transpose(X, (0, 2, 1, 3))
-        return F.npx.reshape(X, (-5, -2, -2))
+class MultiHeadAttention(AttentionBlock):
+    """Scaled dot-product attention in num_heads subspaces (d2l 11.5)."""
+
+    def __init__(self, num_hiddens, num_heads, dropout, use_bias=False,
+                 num_inputs=0):
+        super().__init__(num_heads)
+        check_heads(num_hiddens, num_heads)
+        self.scale = (num_hiddens / num_heads)**0.5
+        dense = partial(Dense, num_hiddens, use_bias=use_bias)
+        self.W_q, self.W_k, self.W_v = (
+            dense(in_units=num_inputs) for _ in range(3))
+        self.W_o = dense(in_units=num_hiddens)
+        self.dropout = nn.Dropout(dropout)
+
+    def hybrid_forward(self, F, queries, keys, values, valid_lens=None):
+        """(B, L, num_inputs) three times, valid_lens -> (B, L, H)."""
+        Q, K, V = (split_heads(F, X, self.num_heads) for X in (
+            self.W_q(queries), self.W_k(keys), self.W_v(values)))
+        # Both give the same vectors; the fused one is faster
+        attend = (dot_product_attention if self.keep_weights
+                  else fused_attention)
+        out, weights = attend(
+            F, Q, K, V, padding_mask(F, valid_lens, K, self.num_heads),
+            self.scale, self.dropout)
+        self.keep(F, weights)
+        return self.W_o(merge_heads(F, out, self.num_heads))
 
 
 class AddNorm(nn.HybridBlock):
@@ -189,11 +202,7 @@ class BERTEncoder(nn.Block):
                 num_hiddens, ffn_num_hiddens, num_heads, dropout, True))
 
     def forward(self, tokens, segments, valid_lens):
-        """Token ids (B, L), segment ids (B, L), (B,) or None -> (B, L, H).
-
-        Raises:
-            ValueError: for what `d2lbert.inputs.encoder_inputs` refuses.
-        """
+        """Token ids (B, L), segment ids (B, L), (B,) or None -> (B, L, H)."""
         check(encoder_inputs, tokens, segments, valid_lens,
               vocab_size=self.vocab_size, max_len=self.max_len)
         X = self.token_embedding(tokens) + self.segment_embedding(segments)
@@ -256,15 +265,8 @@ class BERTModel(nn.Block):
 
     def forward(self, tokens, segments, valid_lens=None,
                 pred_positions=None):
-        """Encode and predict.
-
-        Args:
-            tokens, segments: (B, L) integers; valid_lens: (B,) or None.
-            pred_positions: (B, P) positions to predict, or None.
-
-        Returns:
-            encoded_X (B, L, H), mlm_Y_hat (B, P, V) or None without
-            positions, nsp_Y_hat (B, 2).
+        """Ids (B, L) twice, (B,) or None, positions (B, P) or None ->
+        encoded_X (B, L, H), mlm_Y_hat (B, P, V) or None, nsp_Y_hat (B, 2).
         """
         encoded_X = self.encoder(tokens, segments, valid_lens)
         mlm_Y_hat = None

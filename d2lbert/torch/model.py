@@ -59,16 +59,27 @@ def dot_product_attention(Q, K, V, mask, dropout):
     return dropout(weights) @ V, weights
 
 
+def padding_mask(valid_lens, keys):
+    """True where a key may be seen; None for everywhere.
+
+    Args:
+        valid_lens: (B,), (B, L) for a length of each query's own, or None.
+        keys: (B, L, any).
+
+    Returns:
+        (B, 1, 1 or L, L).
+    """
+    if valid_lens is None:
+        return None
+    columns = torch.arange(keys.shape[1], device=keys.device)
+    return columns < valid_lens.reshape(keys.shape[0], 1, -1, 1)
+
+
 class MultiHeadAttention(nn.Module):
     """Scaled dot-product attention in num_heads subspaces (d2l 11.5).
 
-    Args:
-        bias: whether the four projections have biases, as BERT's do.
-        num_inputs: of a query, key or value; None for what comes first.
-
-    Attributes:
-        keep_weights: whether a call leaves its attention_weights.
-        attention_weights: (B, num_heads, L, L) of the last call, or None.
+    keep_weights says whether a call leaves its attention_weights, which are
+    (B, num_heads, L, L).
     """
 
     def __init__(self, num_hiddens, num_heads, dropout, bias=False,
@@ -77,29 +88,21 @@ class MultiHeadAttention(nn.Module):
         check_heads(num_hiddens, num_heads)
         self.num_heads, self.dropout = num_heads, nn.Dropout(dropout)
         self.keep_weights, self.attention_weights = False, None
-        self.W_q = linear(num_hiddens, num_inputs, bias)
-        self.W_k = linear(num_hiddens, num_inputs, bias)
-        self.W_v = linear(num_hiddens, num_inputs, bias)
+        self.W_q, self.W_k, self.W_v = (
+            linear(num_hiddens, num_inputs, bias) for _ in range(3))
         self.W_o = linear(num_hiddens, num_hiddens, bias)
 
     def forward(self, queries, keys, values, valid_lens):
-        """(B, L, num_inputs) three times, valid_lens -> (B, L, H).
-
-        Keys and values may have another L than the queries. valid_lens is
-        (B,), (B, L) for a length of each query's own, or None.
-        """
+        """(B, L, num_inputs) three times, valid_lens -> (B, L, H)."""
         check(key_lengths, valid_lens, queries=queries.shape,
               keys=keys.shape)
-        mask = None
-        if valid_lens is not None:
-            columns = torch.arange(keys.shape[1], device=keys.device)
-            mask = columns < valid_lens.reshape(keys.shape[0], 1, -1, 1)
-        # The fused function gives the same vectors, faster, and no weights
+        # Both give the same vectors; the fused one is faster
         attend = (dot_product_attention if self.keep_weights
                   else fused_attention)
         out, self.attention_weights = attend(
             self.split(self.W_q(queries)), self.split(self.W_k(keys)),
-            self.split(self.W_v(values)), mask, self.dropout)
+            self.split(self.W_v(values)), padding_mask(valid_lens, keys),
+            self.dropout)
         return self.W_o(out.transpose(1, 2).flatten(2))
 
     def split(self, X):
@@ -171,11 +174,7 @@ class BERTEncoder(nn.Module):
         self.apply(init_weights)
 
     def forward(self, tokens, segments, valid_lens):
-        """Token ids (B, L), segment ids (B, L), (B,) or None -> (B, L, H).
-
-        Raises:
-            ValueError: for what `d2lbert.inputs.encoder_inputs` refuses.
-        """
+        """Token ids (B, L), segment ids (B, L), (B,) or None -> (B, L, H)."""
         check(encoder_inputs, tokens, segments, valid_lens,
               vocab_size=self.vocab_size, max_len=self.max_len)
         X = self.token_embedding(tokens) + self.segment_embedding(segments)
@@ -236,15 +235,8 @@ class BERTModel(nn.Module):
 
     def forward(self, tokens, segments, valid_lens=None,
                 pred_positions=None):
-        """Encode and predict.
-
-        Args:
-            tokens, segments: (B, L) integers; valid_lens: (B,) or None.
-            pred_positions: (B, P) positions to predict, or None.
-
-        Returns:
-            encoded_X (B, L, H), mlm_Y_hat (B, P, V) or None without
-            positions, nsp_Y_hat (B, 2).
+        """Ids (B, L) twice, (B,) or None, positions (B, P) or None ->
+        encoded_X (B, L, H), mlm_Y_hat (B, P, V) or None, nsp_Y_hat (B, 2).
         """
         encoded_X = self.encoder(tokens, segments, valid_lens)
         mlm_Y_hat = None

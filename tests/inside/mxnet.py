@@ -34,15 +34,12 @@ class Inside(inside.Inside):
         B, num_heads, L, d = arrays[0].shape
         tensors = [np.array(x.reshape(-1, L, d)) for x in arrays]
         mask = numpy.repeat(visible[:, 0], num_heads, axis=0)
-        is_fused = function.__name__ == "fused_attention"
-        mask = np.array((mask.sum(2) if is_fused else mask),
-                        dtype="float32")
+        mask = np.array(mask, dtype="float32")
         for x in tensors:
             x.attach_grad()
         with autograd.record():
-            out = function(
+            out, _ = function(
                 mx, *tensors, mask, d ** 0.5, lambda weights: weights)
-            out = out if is_fused else out[0]
             loss = (out ** 2).sum()
         loss.backward()
         out, *grads = (x.asnumpy().reshape(B, num_heads, L, d)

@@ -6,12 +6,14 @@ from pathlib import Path
 from matplotlib import rc_context
 
 from d2lbert.book.figures import bert, finetuning
+from d2lbert.book.figures.context import elmo_gpt_bert
 from d2lbert.book.figures.drawing import STYLE
 from d2lbert.book.figures.original import bert_original
 from d2lbert.book.figures.subwords import SUBWORD_FIGURES
 from d2lbert.files import write_whole
 
-FIGURES = {"bert-input.svg": bert.bert_input,
+FIGURES = {"elmo-gpt-bert.svg": elmo_gpt_bert,
+           "bert-input.svg": bert.bert_input,
            "bert-tasks.svg": bert.bert_tasks,
            "bert-masking.svg": bert.bert_masking,
            "bert-block.svg": bert.bert_block,

@@ -2,14 +2,14 @@
 
 Three labels, as in SNLI (Bowman et al., 2015; d2l 16.4), whose file format
 it has. The frames are data, nli.toml; what they are about are the facts of
-mini-wiki's homographs, wiki.toml. A premise says what a crane does, a
-hypothesis what somebody sees: it is entailed if both tell the same fact of
-the same sense, contradicted if they tell of the two senses, and neutral if
-they tell two facts of one sense.
+mini-wiki's homographs, wiki.toml. A premise says what a crane does, and a
+hypothesis what somebody sees. It is entailed if it says what such a crane is,
+contradicted if it says what a crane of the other sense is, and neutral if it
+says what something else is.
 
-No word can be counted that decides. Each premise and each hypothesis has
-every label equally often, and what a premise of dev or test does never
-stands beside what its hypothesis says in train.
+Each premise and each hypothesis has every label equally often, and what is
+said in a premise of dev or test never stands beside what its hypothesis says
+in train.
 """
 
 import functools
@@ -32,7 +32,7 @@ LABELS = ("entailment", "contradiction", "neutral")
 # The sentences of a part: see `wiki.tenth`
 PARTS = {"train": range(6), "dev": range(6, 8), "test": range(8, 10)}
 Spans = dict[str, tuple[int, int]]
-_Fact = tuple[str, str, str]  # a homograph, its sense, the name of the fact
+_Sense = tuple[str, str]  # a homograph and the name of its sense
 
 
 @dataclass(frozen=True)
@@ -100,13 +100,14 @@ def _brackets(tokens: list[str]) -> str:
 
 
 @functools.cache
-def facts() -> dict[_Fact, dict[str, list[str]]]:
-    """{(word, sense, name): {"does": phrases, "is": phrases}}."""
+def senses() -> dict[_Sense, dict[str, list[str]]]:
+    """{(word, sense): {"does": phrases, "is": phrases}}."""
     topics = wiki.grammar()["topics"]
-    return {(word, sense, name): {key: text.split("|")
-                                  for key, text in phrases.items()}
-            for word, senses in wiki.homographs().items() for sense in senses
-            for name, phrases in topics[f"{word} ({sense})"]["facts"].items()}
+    rules = {(word, sense): topics[f"{word} ({sense})"]
+             for word, names in wiki.homographs().items() for sense in names}
+    return {sense: {"does": "|".join(rule["facts"].values()).split("|"),
+                    "is": rule["is"].split("|")}
+            for sense, rule in rules.items()}
 
 
 @functools.cache
@@ -118,54 +119,47 @@ def frames() -> dict[str, Any]:
                             for name, values in slots.items()}}
 
 
-def label_of(premise: _Fact, hypothesis: _Fact) -> str:
-    """The label that a premise of one fact gives a hypothesis of another.
-
-    Args:
-        premise, hypothesis: (word, sense, name) of facts of the same word.
-    """
-    if premise[1] != hypothesis[1]:
-        return "contradiction"
-    return "entailment" if premise == hypothesis else "neutral"
+def label_of(premise: _Sense, hypothesis: _Sense) -> str:
+    """The label of a pair about two senses, (word, sense) each."""
+    if premise[0] != hypothesis[0]:
+        return "neutral"
+    return "entailment" if premise == hypothesis else "contradiction"
 
 
 def _triples(seed: int, part: str) -> Iterator[list[Pair]]:
     """Hypotheses without end, each with a premise for each label."""
     rng = random.Random(f"mini-nli {seed} {part}")
     while True:
-        fact = rng.choice(list(facts()))
-        says = rng.randrange(len(facts()[fact]["is"]))
-        does = {label: _premises(label, fact, says, part) for label in LABELS}
-        yield _triple(fact[0], facts()[fact]["is"][says], does, part, rng)
+        sense = rng.choice(list(senses()))
+        yield _triple(sense, rng.randrange(len(senses()[sense]["is"])), part,
+                      rng)
 
 
-def _premises(label: str, fact: _Fact, says: int, part: str) -> list[str]:
-    """What a premise does that gives the hypothesis its label."""
-    return [does for other, phrases in facts().items()
-            if other[0] == fact[0] and label_of(other, fact) == label
-            for i, does in enumerate(phrases["does"])
-            if wiki.part_of_pair(i, says) == part]
-
-
-def _triple(word: str, says: str, does: dict[str, list[str]], part: str,
-            rng: random.Random) -> list[Pair]:
+def _triple(sense: _Sense, says: int, part: str, rng: random.Random
+            ) -> list[Pair]:
+    """A hypothesis with a phrase of a sense, and its three premises."""
     def hypothesis() -> tuple[str, dict[str, str]]:
-        he = rng.choice(list(wiki.grammar()["people"]))
         return rng.choice(frames()["hypotheses"]), {
-            "he": he, "is": says, **_slots({}, rng)}
+            "he": rng.choice(list(wiki.grammar()["people"])),
+            "is": senses()[sense]["is"][says], **_slots({}, rng)}
 
     def premise() -> tuple[str, dict[str, str]]:
+        other = rng.choice(
+            [s for s in senses() if label_of(s, sense) == label])
+        does = rng.choice([
+            text for i, text in enumerate(senses()[other]["does"])
+            if wiki.part_of_pair(i, says) == part])
         return rng.choice(able), {
-            "word": word, "does": rng.choice(does[label]),
-            **_people(values["he"], rng), **_slots(values, rng)}
+            "word": other[0], "does": does, **_people(values["he"], rng),
+            **_slots(values, rng)}
 
     frame, values, tokens, spans = _sentence(hypothesis, part, rng)
     able = [f for f in frames()["premises"]
             if _slots_of(f) >= _slots_of(frame)]
     pairs = []
     for label in rng.sample(LABELS, 3):
-        *_, premise_tokens, premise_spans = _sentence(premise, part, rng)
-        pairs.append(Pair(premise_tokens, tokens, label, premise_spans, spans))
+        *_, words, premise_spans = _sentence(premise, part, rng)
+        pairs.append(Pair(words, tokens, label, premise_spans, spans))
     return pairs
 
 

@@ -106,63 +106,59 @@ def tenth(text: str) -> int:
 
 
 def part_of_pair(does: int, says: int) -> str:
-    """Where two phrases of facts, `does` and `is`, may stand together.
+    """The part of mini-nli in which two phrases meet.
 
-    Each `does` meets two of the three `is` of a fact in mini-wiki and in
-    mini-nli's train, and the third in mini-nli's dev or test only.
+    Each thing that a homograph does meets four of the six phrases for what
+    something is in train, one in dev, and one in test; so does each of these
+    six, the other way round. None meet in a sentence of mini-wiki.
 
     Args:
-        does, says: their places among the phrases of their facts.
+        does: its place in its fact; says: its place among those of `is`.
     """
-    place = (does + 2 * says) % 6
-    return "train" if place < 4 else ("dev", "test")[place - 4]
+    return ("train", "train", "train", "train", "dev", "test")[
+        (does + says) % 6]
 
 
 def _paragraph(topic: str, part: str, rng: random.Random) -> Paragraph:
     """An opening and three to six sentences more."""
     senses, rules = dict(_HOMOGRAPH.findall(topic)), grammar()["topics"][topic]
     fact = rng.choice(list(rules["facts"])) if senses else ""
+    told = _shuffled(rules["facts"][fact], rng) if fact else [""]
     he = rng.choice(list(grammar()["people"]))
     drawn = {"person": draw(grammar()["people"][he], rng),
              "word": next(iter(senses), topic), **grammar()["pronouns"][he]}
     pools = [rules["then"], grammar()["facts"]][:1 + len(senses)]
-    templates: list[str] = []
-    sentences: list[list[str]] = []
+    written: dict[str, list[str]] = {}  # {template: sentence}
     left = rules["first"]
-    for _ in range(1 + rng.randint(3, 6)):
-        phrases = _phrases(rules["facts"][fact], rng) if fact else {}
-        template, sentence = _sentence(
-            left, " ".join(templates),
-            grammar()["slots"] | rules | phrases, drawn, part, rng)
-        templates.append(template)
-        sentences.append(sentence)
-        left = [t for t in rng.choice(pools) if t not in templates]
-    return Paragraph(topic, sentences, senses, fact)
+    for i in range(1 + rng.randint(3, 6)):
+        slots = grammar()["slots"] | rules | {"does": told[i % len(told)]}
+        _write(written, left, slots, drawn, part, rng)
+        left = [t for t in rng.choice(pools) if t not in written]
+    return Paragraph(topic, list(written.values()), senses, fact)
 
 
-def _phrases(fact: dict[str, str], rng: random.Random) -> dict[str, str]:
-    """A `does` and an `is` of a fact that may stand together."""
-    does, says = (fact[name].split("|") for name in ("does", "is"))
-    i, j = rng.choice([(i, j) for i in range(len(does))
-                       for j in range(len(says))
-                       if part_of_pair(i, j) == "train"])
-    return {"does": does[i], "is": says[j]}
+def _shuffled(values: str, rng: random.Random) -> list[str]:
+    words = values.split("|")
+    return rng.sample(words, len(words))
 
 
-def _sentence(left: list[str], before: str, slots: dict[str, Any],
-              drawn: dict[str, str], part: str, rng: random.Random
-              ) -> tuple[str, list[str]]:
-    """One of the templates left, and a sentence of the part made from it."""
+def _write(written: dict[str, list[str]], left: list[str],
+           slots: dict[str, Any], drawn: dict[str, str], part: str,
+           rng: random.Random) -> None:
+    """Add one of the templates left, with a new sentence of the part."""
+    somebody = _INTRODUCES.search(" ".join(written))
     while True:
         template = rng.choice(left)
-        if _PRONOUN.search(template) and not _INTRODUCES.search(before):
+        if _PRONOUN.search(template) and not somebody:
             template = rng.choice([t for t in left if _INTRODUCES.search(t)])
         for _ in range(_TRIES):
             tried = drawn.copy()
             tokens = articles(fill(template, slots, tried, rng).split())
-            if tenth(" ".join(tokens)) in PARTS[part]:
+            if (tenth(" ".join(tokens)) in PARTS[part]
+                    and tokens not in written.values()):
                 drawn |= tried
-                return template, tokens
+                written[template] = tokens
+                return
 
 
 def fill(text: str, slots: dict[str, str], drawn: dict[str, str],

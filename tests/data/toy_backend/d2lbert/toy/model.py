@@ -126,6 +126,21 @@ def dot_product_attention(Q, K, V, mask, dropout):
     return dropout(weights) @ V, weights
 
 
+def padding_mask(valid_lens, keys):
+    """True where a key may be seen; None for everywhere.
+
+    Args:
+        valid_lens: (B,) or None.
+        keys: (B, L, any).
+
+    Returns:
+        (B, 1, 1, L).
+    """
+    if valid_lens is None:
+        return None
+    return (np.arange(keys.shape[1]) < valid_lens[:, None])[:, None, None]
+
+
 class MultiHeadAttention(Module):
     """Scaled dot-product attention in num_heads subspaces (d2l 11.5).
 
@@ -143,15 +158,12 @@ class MultiHeadAttention(Module):
 
     def forward(self, queries, keys, values, valid_lens):
         """(B, L, H) three times, (B,) or None -> (B, L, H)."""
-        mask = None
-        if valid_lens is not None:
-            columns = np.arange(keys.shape[1])
-            mask = (columns < valid_lens[:, None])[:, None, None]
         attend = (dot_product_attention if self.keep_weights
                   else fused_attention)
         out, weights = attend(
             self.split(self.W_q(queries)), self.split(self.W_k(keys)),
-            self.split(self.W_v(values)), mask, self.dropout)
+            self.split(self.W_v(values)), padding_mask(valid_lens, keys),
+            self.dropout)
         self.attention_weights = weights and weights.value
         return self.W_o(out.swapaxes(1, 2).reshape(*queries.shape))
 
