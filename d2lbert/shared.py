@@ -5,6 +5,7 @@ from d2lbert.checkpoints.d2l import bert_shapes, classifier_shapes
 from d2lbert.checkpoints.params import initial_params, load_params, save_params
 from d2lbert.checks import CheckpointError
 from d2lbert.data.batches import (
+    PretrainingBatches,
     bucketed,
     corpus_vocab,
     get_dataloader_workers,
@@ -12,7 +13,15 @@ from d2lbert.data.batches import (
 )
 from d2lbert.data.corpora import load_corpus
 from d2lbert.data.hub import DATA_HUB, DATA_URL, download, download_extract
+from d2lbert.data.mini.sentiment import opinion_pairs
 from d2lbert.data.mini.wiki import mini_wiki
+from d2lbert.data.ngrams import (
+    last_clause,
+    logistic_regression,
+    naive_bayes,
+    ngram_accuracy,
+    ngrams,
+)
 from d2lbert.data.pairs import PairBatches, truncate_pad
 from d2lbert.data.pretraining import (
     RESERVED_TOKENS,
