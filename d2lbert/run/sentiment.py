@@ -60,7 +60,7 @@ class Recipe:
     vocab_size: int = 2000
 
 
-PRETRAINING = Recipe(lr=2e-3, num_steps=400, batch_size=64, max_length=48)
+PRETRAINING = Recipe(lr=2e-3, num_steps=400, max_length=48)
 RECIPES = {CORPUS: Recipe(lr=1e-3, num_epochs=10, max_length=64),
            "other": Recipe(lr=5e-4, num_epochs=3, vocab_size=8000)}
 # From a checkpoint (BERT paper, A.3)
@@ -249,7 +249,7 @@ def main(backend: str = "torch", *seeds: str) -> None:
         print("|", " | ".join([name, *(f"{s:.3f}" for s in scores)]), "|")
     args = Namespace(corpus=CORPUS, model=MODEL, steps=None)
     for start in _starts(args):
-        found = []
+        found: list[list[float | None]] = []
         for seed in map(int, seeds or "012"):
             tok, net = _start(backend, args, start, seed)
             _, scores = _fine_tune(
