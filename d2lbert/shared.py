@@ -5,6 +5,7 @@ from d2lbert.checkpoints.d2l import bert_shapes, classifier_shapes
 from d2lbert.checkpoints.params import initial_params, load_params, save_params
 from d2lbert.checks import CheckpointError
 from d2lbert.data.batches import (
+    PretrainingBatches,
     bucketed,
     corpus_vocab,
     get_dataloader_workers,
@@ -21,11 +22,19 @@ from d2lbert.data.mini.probe import (
     nearest_sense,
 )
 from d2lbert.data.mini.sentences import homographs, lookalikes, news
+from d2lbert.data.mini.sentiment import opinion_pairs
 from d2lbert.data.mini.wiki import (
     facts,
     homographs,
     mini_wiki,
     sense_sentences,
+)
+from d2lbert.data.ngrams import (
+    last_clause,
+    logistic_regression,
+    naive_bayes,
+    ngram_accuracy,
+    ngrams,
 )
 from d2lbert.data.pairs import PairBatches, truncate_pad
 from d2lbert.data.pretraining import (

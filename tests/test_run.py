@@ -112,7 +112,12 @@ def test_the_chapter_on_the_original_bert(tmp_path):
     done = run(*common, tmp_path / "a")
     assert done.returncode == 0, done.stderr
     numbers = json.loads((tmp_path / "a" / f"{backend}.json").read_text())
-    assert 0.2 < numbers["test_acc"] < 0.8 and len(numbers["loss"]) == 1
+    assert [r["start"] for r in numbers["runs"]] == [
+        sentiment.MODEL, sentiment.PRETRAINED]
+    for r in numbers["runs"]:
+        assert 0.2 < r["test_acc"] < 0.8 and len(r["loss"]) == 1
+    assert len(numbers["baselines"]) == 12
+    assert (tmp_path / "a" / backend / sentiment.MODEL / "vocab.txt").exists()
     for split in ("train", "dev"):
         (tmp_path / f"{split}.tsv").write_text(
             "sentence\tlabel\nthe lake was lovely\t1\nit was awful\t0\n")
@@ -120,7 +125,8 @@ def test_the_chapter_on_the_original_bert(tmp_path):
                "--corpus", tmp_path)
     assert done.returncode == 0, done.stderr
     numbers = json.loads((tmp_path / "b" / f"{backend}.json").read_text())
-    assert numbers["test_acc"] is None and "–" in done.stdout
+    (r,) = numbers["runs"]
+    assert r["test_acc"] is None and "–" in done.stdout
     assert (tmp_path / "b" / backend / "vocab.txt").exists()
 
 
@@ -138,7 +144,7 @@ def test_sentiment_starts_from_a_classifier_of_another_task(tmp_path):
         save_checkpoint_folder(
             tmp_path, config, params, "BertForSequenceClassification")
         sentiment.check(args)
-        _, net = sentiment._start(backend, args)
+        _, net = sentiment._start(backend, args, args.model)
         assert net.net.config.problem == "single_label_classification"
         weights = net.export_params()["classifier.weight"]
         assert weights.shape == (2, 4)
