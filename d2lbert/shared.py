@@ -21,7 +21,7 @@ from d2lbert.data.mini.probe import (
     naive_bayes_sense,
     nearest_sense,
 )
-from d2lbert.data.mini.sentences import homographs, lookalikes, news
+from d2lbert.data.mini.sentences import lookalikes, news, real_homographs
 from d2lbert.data.mini.sentiment import opinion_pairs
 from d2lbert.data.mini.wiki import (
     facts,
@@ -32,8 +32,8 @@ from d2lbert.data.mini.wiki import (
 from d2lbert.data.ngrams import (
     last_clause,
     logistic_regression,
-    naive_bayes,
     ngram_accuracy,
+    ngram_evidence,
     ngrams,
 )
 from d2lbert.data.pairs import PairBatches, truncate_pad

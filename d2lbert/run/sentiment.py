@@ -21,7 +21,7 @@ from d2lbert.data.mini.sentiment import SIZES
 from d2lbert.data.ngrams import (
     last_clause,
     logistic_regression,
-    naive_bayes,
+    ngram_evidence,
     ngram_accuracy,
 )
 from d2lbert.data.sentiment import is_labelled, read_sst2, sentiment_folder
@@ -191,7 +191,7 @@ def count_ngrams(corpus: str | Path = CORPUS) -> dict[str, list[float]]:
     for where, cut in (("", str), (", last clause", last_clause)):
         parts = [([*map(cut, sentences)], labels)
                  for sentences, labels in splits]
-        for name, weigh in (("naive Bayes", naive_bayes),
+        for name, weigh in (("naive Bayes", ngram_evidence),
                             ("logistic regression", logistic_regression)):
             for n in (1, 2, 3):
                 weights = weigh(*parts[0], n)
