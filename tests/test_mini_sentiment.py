@@ -23,8 +23,8 @@ from d2lbert.data.mini.sentiment import (
 from d2lbert.data.ngrams import (
     last_clause,
     logistic_regression,
-    ngram_evidence,
     ngram_accuracy,
+    ngram_evidence,
     ngrams,
 )
 from d2lbert.data.sentiment import read_sst2

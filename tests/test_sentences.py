@@ -5,7 +5,7 @@ from itertools import combinations
 
 import pytest
 
-from d2lbert.data.mini.sentences import real_homographs, lookalikes, news
+from d2lbert.data.mini.sentences import lookalikes, news, real_homographs
 
 SMALL = set("a about after again an and are as at be been can do does for "
             "from gave gives has have her his how in is it its like may more "

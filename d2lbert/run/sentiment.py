@@ -21,8 +21,8 @@ from d2lbert.data.mini.sentiment import SIZES
 from d2lbert.data.ngrams import (
     last_clause,
     logistic_regression,
-    ngram_evidence,
     ngram_accuracy,
+    ngram_evidence,
 )
 from d2lbert.data.sentiment import is_labelled, read_sst2, sentiment_folder
 from d2lbert.original.config import BertConfig
