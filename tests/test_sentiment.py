@@ -178,12 +178,12 @@ def test_the_bundled_set_with_a_real_tokenizer():
     tokenizer = BertTokenizer.train(sentences, 800)
     train, dev, test = load_data_sst2(
         lambda batch: list(batch.items()), 32, tokenizer)
-    assert [len(part) for part in (train, dev, test)] == [28, 5, 5]
+    assert [len(part) for part in (train, dev, test)] == [93, 25, 25]
     batch = dict(next(iter(train)))
     assert (batch["input_ids"][:, 0] == tokenizer.id("[CLS]")).all()
     assert not (batch["input_ids"] == tokenizer.id("[UNK]")).any()
     assert sorted(sum((dict(b)["labels"].tolist() for b in dev), [])) == (
-        75 * [0] + 75 * [1])
+        400 * [0] + 400 * [1])
 
 
 def test_glue_s_test_file_is_passed_over(tmp_path):

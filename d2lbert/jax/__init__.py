@@ -37,6 +37,7 @@ from d2lbert.jax.data import (
     load_held_out_wiki,
     to_tensors,
 )
+from d2lbert.jax.fast import fused_batch_loss
 from d2lbert.jax.finetune import (
     BERTClassifier,
     accuracy,

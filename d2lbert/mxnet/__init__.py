@@ -37,6 +37,7 @@ from d2lbert.mxnet.data import (  # noqa: E402
     load_held_out_wiki,
     to_tensors,
 )
+from d2lbert.mxnet.fast import fused_batch_loss  # noqa: E402
 from d2lbert.mxnet.finetune import (  # noqa: E402
     BERTClassifier,
     accuracy,

@@ -36,6 +36,7 @@ from d2lbert.torch.data import (
     load_held_out_wiki,
     to_tensors,
 )
+from d2lbert.torch.fast import fused_batch_loss
 from d2lbert.torch.finetune import (
     BERTClassifier,
     accuracy,

@@ -35,7 +35,7 @@ class Lookalike(NamedTuple):
     other: str
 
 
-def homographs() -> dict[str, dict[str, list[str]]]:
+def real_homographs() -> dict[str, dict[str, list[str]]]:
     """{word: {sense: sentences}}; each sentence has its word once."""
     return read_grammar("homographs.toml")
 
