@@ -141,7 +141,8 @@ def train_bert(train_iter, net, loss, vocab_size, devices, num_steps,
             mlm_ls, nsp_ls, ls = batch_loss(net, loss, vocab_size, *batch)
         autograd.backward(ls)
         trainer.set_learning_rate(rate)
-        trainer.step(1)
+        # A batch loss may leave parameters out, such as those of one task
+        trainer.step(1, ignore_stale_grad=True)
         log.add(total(mlm_ls), total(nsp_ls), rate=rate)
     if log.diverged:
         put_weights(log.weights)

@@ -45,7 +45,7 @@ class Recipe:
 
 
 RECIPES = {
-    "mini-wiki": Recipe(128, 32, 1200, 3e-3, dropout=0.0),
+    "mini-wiki": Recipe(64, 32, 2000, 3e-3, dropout=0.0),
     "wikitext-2": Recipe(512, 64, 50, 5e-3, dropout=0.2),
 }
 # In so many steps real text can teach which sentence is next, by this recipe
