@@ -38,7 +38,7 @@ def chapter_code(backend: str) -> list[str]:
     book = load_book(Path(__file__).parent.parent)
     found = []
     for cell in make_notebook(book, CHAPTER, backend).cells:
-        if cell.source.startswith("## Summary"):
+        if "## Summary" in cell.source:
             break
         if cell.cell_type == "code":
             found.append(cell.source)
