@@ -42,7 +42,7 @@ PACKAGE = Package(present_files(ROOT))
 # that has nothing to be said about has to be taken out.
 NOT_REWRITTEN = {
     "bert-pretraining", "nli-dataset", "fine-tuning", "nli-bert",
-    "bert-from-scratch", "pretrained-bert"}
+    "pretrained-bert"}
 END = ["Summary", "Quiz", "Exercises", "References"]
 TEACHING = ["Run live", "What usually goes wrong",
             "Five questions for the room", "45 minutes", "90 minutes"]
