@@ -245,16 +245,17 @@ def draw(results: list[dict[str, Any]], path: Path) -> None:
 
 def main(backend: str = "torch", *seeds: str) -> None:
     """Print a table of both starts: mean and range over the seeds."""
-    for name, scores in count_ngrams().items():
-        print("|", " | ".join([name, *(f"{s:.3f}" for s in scores)]), "|")
+    for name, shares in count_ngrams().items():
+        print("|", " | ".join([name, *(f"{s:.3f}" for s in shares)]), "|")
     args = Namespace(corpus=CORPUS, model=MODEL, steps=None)
     for start in _starts(args):
-        found: list[list[float | None]] = []
+        found: list[list[float]] = []
         for seed in map(int, seeds or "012"):
             tok, net = _start(backend, args, start, seed)
             _, scores = _fine_tune(
                 net, tok, RECIPES[CORPUS], CORPUS, None, seed)
-            found.append([scores["dev_acc"], scores["test_acc"]])
+            found.append([s for s in (scores["dev_acc"], scores["test_acc"])
+                          if s is not None])
             print(start, seed, *found[-1], flush=True)
         low, mean, high = (f(found, axis=0) for f in (np.min, np.mean, np.max))
         print("|", " | ".join([start, *(

@@ -40,11 +40,12 @@ VARIANTS: dict[str, dict[str, Any]] = {
 def main(*names: str) -> None:
     """Train the variants and add them to the file, one after another."""
     path = FOLDER / "mini-wiki.json"
-    run = json.loads(path.read_text("utf-8")) if path.exists() else {
+    run: dict[str, Any] = (
+        json.loads(path.read_text("utf-8")) if path.exists() else {
         "command": "python -m d2lbert.run.variants",
         "device": "two cores, AMD EPYC, PyTorch", "every": EVERY,
         "recipe": SIZES | {"batch_size": BATCH, "max_len": MAX_LEN,
-                           "num_steps": STEPS, "lr": 3e-3}, "runs": {}}
+                           "num_steps": STEPS, "lr": 3e-3}, "runs": {}})
     for name in names or VARIANTS:
         run["runs"][name] = train(**VARIANTS[name])
         run["runs"] = {key: run["runs"][key] for key in VARIANTS
@@ -62,7 +63,7 @@ def train(loss: str = "", lr: float = 3e-3, seed: int = 0, **changes: Any
     bert = make_bert("torch", len(vocab), seed, **SIZES | changes)
     untrained = scores(bert, vocab)
     log = bert.train(train_iter, len(vocab), STEPS, lr=lr, seed=seed,
-                     batch_loss=loss and _only(loss, vocab, d2l) or None)
+                     batch_loss=_only(loss, vocab, d2l) if loss else None)
     result = {
         "losses": "both" if not loss else loss, "seed": seed,
         "mlm": thinned(log.mlm, STEPS // EVERY),
