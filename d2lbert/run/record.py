@@ -10,7 +10,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from d2lbert.backends import BACKENDS
+from d2lbert.data.batches import PretrainingBatches, corpus_vocab
+from d2lbert.data.corpora import Corpus, load_corpus
+from d2lbert.data.pretraining import RESERVED_TOKENS
 from d2lbert.run.report import thinned
 from d2lbert.training.recorded import FOLDER, recorded_run, write_recorded
 
@@ -51,12 +56,33 @@ def record(results: list[dict[str, Any]], device: str,
     return write_recorded(name, run, folder)
 
 
+def shared_word(corpus: Corpus, max_len: int, frequent: int = 20) -> float:
+    """The accuracy of a rule on held-out pairs: next if a word is in both.
+
+    Args:
+        frequent: so many of the most frequent words do not count.
+    """
+    vocab = corpus_vocab(corpus)
+    first = 1 + len(RESERVED_TOKENS) + frequent  # after <unk> and those
+    right = []
+    for tokens, segments, *_, is_next in PretrainingBatches(
+            corpus.held_out, vocab, 256, max_len, is_train=False):
+        for row, second, label in zip(tokens, segments == 1, is_next):
+            both = np.intersect1d(row[~second], row[second])
+            right.append((both >= first).any() == label)
+    return float(np.mean(right))
+
+
 def main(folder: str, device: str) -> None:
     """Record the results that `make run` has left in a folder."""
     files = [Path(folder, f"{backend}.json") for backend in BACKENDS]
     results = [json.loads(file.read_text("utf-8")) for file in files
                if file.exists()]
     path = record(results, device)
+    run = recorded_run(path.stem)
+    run["shared_word_accuracy"] = shared_word(
+        load_corpus(run["corpus"]), run["recipe"]["max_len"])
+    write_recorded(path.stem, run)
     print(path, *recorded_run(path.stem)["runs"])
 
 
