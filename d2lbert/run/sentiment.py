@@ -60,7 +60,7 @@ class Recipe:
     vocab_size: int = 2000
 
 
-PRETRAINING = Recipe(lr=2e-3, num_steps=400, max_length=48)
+PRETRAINING = Recipe(lr=2e-3, num_steps=900, max_length=32)
 RECIPES = {CORPUS: Recipe(lr=1e-3, num_epochs=10, max_length=64),
            "other": Recipe(lr=5e-4, num_epochs=3, vocab_size=8000)}
 # From a checkpoint (BERT paper, A.3)
