@@ -23,8 +23,8 @@ from d2lbert.data.mini.sentiment import (
 from d2lbert.data.ngrams import (
     last_clause,
     logistic_regression,
-    naive_bayes,
     ngram_accuracy,
+    ngram_evidence,
     ngrams,
 )
 from d2lbert.data.sentiment import read_sst2
@@ -267,7 +267,7 @@ def test_length_and_every_other_word_are_alike_in_both_labels(splits):
 
 
 @pytest.mark.parametrize("n", [1, 2, 3])
-@pytest.mark.parametrize("weigh", [naive_bayes, logistic_regression])
+@pytest.mark.parametrize("weigh", [ngram_evidence, logistic_regression])
 def test_no_counting_of_words_is_enough(splits, weigh, n):
     """Held out, in the whole sentence and in its last clause."""
     for part in (str, last_clause):

@@ -7,6 +7,7 @@ from itertools import pairwise
 import pytest
 
 from d2lbert.data.mini.wiki import (
+    facts,
     grammar,
     homographs,
     mini_wiki,
@@ -153,6 +154,16 @@ def test_homographs_have_two_senses_and_stay_in_their_topics(paragraphs):
                 found[word].add(paragraph.senses[word])
     assert found == {w: set(senses) for w, senses in homographs().items()}
     assert any(not paragraph.senses for paragraph in paragraphs)
+
+
+def test_facts_have_six_phrases_each_and_none_is_of_two():
+    assert facts()["crane", "bird", "food"][0] == "eats frogs"
+    assert {(word, sense) for word, sense, _ in facts()} == {
+        (word, sense) for word, names in homographs().items()
+        for sense in names}
+    phrases = [phrase for some in facts().values() for phrase in some]
+    assert {len(some) for some in facts().values()} == {6}
+    assert len({*phrases}) == len(phrases)
 
 
 @pytest.mark.parametrize("word", homographs())

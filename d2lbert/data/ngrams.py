@@ -23,7 +23,7 @@ def ngrams(sentence: str, n: int) -> list[str]:
                            for i in range(len(words) - k + 1))]
 
 
-def naive_bayes(sentences: Sequence[str], labels: Sequence[int], n: int = 1
+def ngram_evidence(sentences: Sequence[str], labels: Sequence[int], n: int = 1
                 ) -> Weights:
     """Weigh n-grams by how often they stand in sentences of each label.
 

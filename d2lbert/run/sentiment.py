@@ -21,8 +21,8 @@ from d2lbert.data.mini.sentiment import SIZES
 from d2lbert.data.ngrams import (
     last_clause,
     logistic_regression,
-    naive_bayes,
     ngram_accuracy,
+    ngram_evidence,
 )
 from d2lbert.data.sentiment import is_labelled, read_sst2, sentiment_folder
 from d2lbert.original.config import BertConfig
@@ -191,7 +191,7 @@ def count_ngrams(corpus: str | Path = CORPUS) -> dict[str, list[float]]:
     for where, cut in (("", str), (", last clause", last_clause)):
         parts = [([*map(cut, sentences)], labels)
                  for sentences, labels in splits]
-        for name, weigh in (("naive Bayes", naive_bayes),
+        for name, weigh in (("naive Bayes", ngram_evidence),
                             ("logistic regression", logistic_regression)):
             for n in (1, 2, 3):
                 weights = weigh(*parts[0], n)
@@ -245,16 +245,17 @@ def draw(results: list[dict[str, Any]], path: Path) -> None:
 
 def main(backend: str = "torch", *seeds: str) -> None:
     """Print a table of both starts: mean and range over the seeds."""
-    for name, scores in count_ngrams().items():
-        print("|", " | ".join([name, *(f"{s:.3f}" for s in scores)]), "|")
+    for name, shares in count_ngrams().items():
+        print("|", " | ".join([name, *(f"{s:.3f}" for s in shares)]), "|")
     args = Namespace(corpus=CORPUS, model=MODEL, steps=None)
     for start in _starts(args):
-        found: list[list[float | None]] = []
+        found: list[list[float]] = []
         for seed in map(int, seeds or "012"):
             tok, net = _start(backend, args, start, seed)
             _, scores = _fine_tune(
                 net, tok, RECIPES[CORPUS], CORPUS, None, seed)
-            found.append([scores["dev_acc"], scores["test_acc"]])
+            found.append([s for s in (scores["dev_acc"], scores["test_acc"])
+                          if s is not None])
             print(start, seed, *found[-1], flush=True)
         low, mean, high = (f(found, axis=0) for f in (np.min, np.mean, np.max))
         print("|", " | ".join([start, *(

@@ -19,12 +19,12 @@ from d2lbert.book.figures.drawing import (
 def finetune_single() -> Figure:
     """One text and one class, read from <cls> (BERT paper, figure 4b)."""
     words = "<cls> a crane eats fish in the marsh <sep>".split()
-    return _fine_tuning(words, ["crane (bird)"], "18 scores")
+    return _fine_tuning(words, ["crane (bird)"], "14 scores")
 
 
 def finetune_pair() -> Figure:
     """Two texts and one class, read from <cls> (BERT paper, figure 4a)."""
-    return _fine_tuning(PAIR, ["entailment"], "3 scores", segments=6)
+    return _fine_tuning(PAIR, ["same sense"], "2 scores", segments=6)
 
 
 def finetune_regression() -> Figure:
@@ -47,7 +47,7 @@ def finetune_qa() -> Figure:
                         segments=6)
 
 
-PAIR = "<cls> a crane eats fish <sep> a bird eats <sep>".split()
+PAIR = "<cls> a crane eats fish <sep> the crane flies <sep>".split()
 
 
 def _fine_tuning(words: list[str], answers: list[str], head: str,

@@ -121,7 +121,8 @@ def grammar() -> dict[str, Any]:
 @functools.cache
 def opinions() -> dict[str, tuple[str, int]]:
     """{word: (its sign, its place among all pairs of opinions)}."""
-    found, start = {}, 0
+    found: dict[str, tuple[str, int]] = {}
+    start = 0
     for praise, blame in grammar()["opinions"].values():
         pairs = list(zip(praise.split("|"), blame.split("|"), strict=True))
         for place, pair in enumerate(pairs, start):
@@ -183,7 +184,8 @@ class _Sentence:
         if kind == "plain":
             return self._plain(sign)
         text = self.rng.choice(grammar()["clauses"]["reported"])
-        [sides] = self.rng.choices(list(_SIDES), _SIDES.values())
+        [sides] = self.rng.choices(
+            list(_SIDES), list(_SIDES.values()))
         left = iter(sides)
         text = _OPERATOR.sub(
             lambda m: self._operator(m[1], next(left)), text)
@@ -228,7 +230,7 @@ def _opinions(text: str) -> str:
     word = {(sign, str(place)): word
             for word, (sign, place) in opinions().items()}
     return " ".join(wiki.articles(
-        _OPINION.sub(lambda m: word[m.group(1, 2)], text).split()))
+        _OPINION.sub(lambda m: word[m[1], m[2]], text).split()))
 
 
 @functools.cache

@@ -65,6 +65,14 @@ def homographs() -> dict[str, tuple[str, ...]]:
     return senses
 
 
+def facts() -> dict[tuple[str, str, str], list[str]]:
+    """What homographs do: {("crane", "bird", "food"): phrases, …}."""
+    topics = grammar()["topics"]
+    return {(word, sense, name): phrases.split("|")
+            for word, senses in homographs().items() for sense in senses
+            for name, phrases in topics[f"{word} ({sense})"]["facts"].items()}
+
+
 def sense_sentences(word: str, num: int, seed: int = 0, part: str = "train"
                     ) -> list[tuple[list[str], str]]:
     """Sentences that hold a homograph once, `num` for each of its senses.
