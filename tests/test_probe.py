@@ -2,7 +2,13 @@
 
 import numpy as np
 
-from d2lbert.data.mini.probe import context_probe, nearest_sense
+from d2lbert.data.mini.probe import (
+    context_probe,
+    few_known,
+    naive_bayes_sense,
+    nearest_sense,
+    words_around,
+)
 from d2lbert.data.mini.wiki import PARTS, mini_wiki, sense_sentences
 from d2lbert.data.vocab import Vocab
 
@@ -14,6 +20,19 @@ def test_nearest_sense_goes_by_the_angle():
     known = np.array([[1.0, 0], [0, 9.0], [8.0, 0]])
     assert nearest_sense(known, ["a", "b", "a"], np.array(
         [[5.0, 1], [0.1, 0.2]])) == ["a", "b"]
+
+
+def test_naive_bayes_goes_by_the_words_around():
+    sentences = ["the crane eats fish", "a crane eats frogs",
+                 "the crane lifts steel", "a crane lifts bricks",
+                 "frogs see the crane", "steel for a crane"]
+    counts = words_around([s.split() for s in sentences], "crane")
+    assert counts.sum() == sum(len(s.split()) - 1 for s in sentences)
+    senses = ["bird", "bird", "machine", "machine"]
+    assert naive_bayes_sense(counts[:4], senses, counts[4:]) == [
+        "bird", "machine"]
+    assert naive_bayes_sense(counts[:4], senses, 0 * counts[4:]) == [
+        "bird", "bird"]  # a tie
 
 
 def probe(vector_of):
@@ -38,6 +57,14 @@ def test_a_model_that_knows_the_sense_is_always_right():
 
     result = probe(vector_of)
     assert result.contextual == 1.0 and result.static == 0.5
+    assert 0.5 < result.counts <= 1.0
+    assert (few_known(result, 1, draws=5) == 1.0).all()
+    counted = few_known(result, 1, draws=5, guess=naive_bayes_sense,
+                        what="counts")
+    assert 0.3 < counted.mean() < 0.9 and len(counted) == 5
+    again = few_known(result, 1, draws=5, guess=naive_bayes_sense,
+                      what="counts")
+    assert (counted == again).all()
 
 
 def test_a_model_that_ignores_context_is_at_chance():
@@ -53,7 +80,8 @@ def test_held_out_sentences_are_balanced_and_not_among_the_known():
         return np.stack([at(tokens, [1, 0, 0]) for tokens, _ in pairs])
 
     result = context_probe(encode, EMBEDDING, VOCAB, num=60)
-    held_out, known = asked
+    (sentences,) = asked
+    known, held_out = sentences[:120], sentences[120:]
     written = {tuple(s) for p in mini_wiki(2000) for s in p.sentences}
     assert not (written | set(known)) & set(held_out)
     assert result.senses.count("bird") == result.senses.count("machine")

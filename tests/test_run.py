@@ -7,7 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,10 +20,12 @@ from d2lbert.checkpoints.params import initial_params, load_params
 from d2lbert.original.config import BertConfig
 from d2lbert.original.huggingface import save_checkpoint_folder
 from d2lbert.original.tokenizer import BertTokenizer
-from d2lbert.run import nli, pretraining, sentiment
+from d2lbert.run import nli, pretraining, sentiment, variants
 from d2lbert.run.__main__ import arguments, main
+from d2lbert.run.record import record
 from d2lbert.run.report import markdown_table
 from d2lbert.run.workers import Workers, be_worker
+from d2lbert.training.recorded import recorded_run
 
 WORDS = "encoder.token_embedding.weight"
 
@@ -110,7 +112,12 @@ def test_the_chapter_on_the_original_bert(tmp_path):
     done = run(*common, tmp_path / "a")
     assert done.returncode == 0, done.stderr
     numbers = json.loads((tmp_path / "a" / f"{backend}.json").read_text())
-    assert 0.2 < numbers["test_acc"] < 0.8 and len(numbers["loss"]) == 1
+    assert [r["start"] for r in numbers["runs"]] == [
+        sentiment.MODEL, sentiment.PRETRAINED]
+    for r in numbers["runs"]:
+        assert 0.2 < r["test_acc"] < 0.8 and len(r["loss"]) == 1
+    assert len(numbers["baselines"]) == 12
+    assert (tmp_path / "a" / backend / sentiment.MODEL / "vocab.txt").exists()
     for split in ("train", "dev"):
         (tmp_path / f"{split}.tsv").write_text(
             "sentence\tlabel\nthe lake was lovely\t1\nit was awful\t0\n")
@@ -118,7 +125,8 @@ def test_the_chapter_on_the_original_bert(tmp_path):
                "--corpus", tmp_path)
     assert done.returncode == 0, done.stderr
     numbers = json.loads((tmp_path / "b" / f"{backend}.json").read_text())
-    assert numbers["test_acc"] is None and "–" in done.stdout
+    (r,) = numbers["runs"]
+    assert r["test_acc"] is None and "–" in done.stdout
     assert (tmp_path / "b" / backend / "vocab.txt").exists()
 
 
@@ -136,7 +144,7 @@ def test_sentiment_starts_from_a_classifier_of_another_task(tmp_path):
         save_checkpoint_folder(
             tmp_path, config, params, "BertForSequenceClassification")
         sentiment.check(args)
-        _, net = sentiment._start(backend, args)
+        _, net = sentiment._start(backend, args, args.model)
         assert net.net.config.problem == "single_label_classification"
         weights = net.export_params()["classifier.weight"]
         assert weights.shape == (2, 4)
@@ -206,6 +214,82 @@ def test_picture_has_both_losses_of_every_backend(tmp_path):
 def test_mini_wiki_is_the_default_and_both_corpora_have_recipes():
     assert arguments([]).corpus == "mini-wiki"
     assert set(pretraining.RECIPES) == {"mini-wiki", "wikitext-2"}
+
+
+def test_a_long_run_on_real_text_has_a_recipe_of_its_own():
+    def recipe(*args):
+        return pretraining._recipe_of(arguments(args))
+
+    assert recipe("--corpus", "wikitext-2").num_steps == 50
+    short = recipe("--corpus", "wikitext-2", "--steps", "999")
+    assert (short.batch_size, short.lr, short.dropout) == (512, 5e-3, 0.2)
+    long = recipe("--corpus", "wikitext-2", "--steps", "3000")
+    assert (long.batch_size, long.lr, long.dropout) == (256, 3e-3, 0.1)
+    assert long.num_steps == 3000
+    assert recipe("--steps", "3000").batch_size == 64  # mini-wiki
+
+
+# Numbers that chapters show
+
+def recordable(backend, **changes):
+    recipe = {"num_steps": 20, "lr": 1e-3}
+    return {"backend": backend, "corpus": "some", "recipe": recipe,
+            "vocab_size": 9, "unigram_entropy": 2.0, "held_out_mlm": 1.23456,
+            "held_out_nsp": 0.5, "held_out_accuracy": 0.75,
+            "mlm": [*range(20)], "nsp": [0.5] * 20, **changes}
+
+
+def test_results_of_backends_are_recorded_one_after_another(tmp_path):
+    record([recordable("jax")], "a GPU", tmp_path)
+    path = record([recordable("torch")], "two cores", tmp_path)
+    run = json.loads(path.read_text())
+    assert [*run["runs"]] == ["torch", "jax"]  # the order of the backends
+    assert run["command"] == "make run CORPUS=some STEPS=20"
+    assert run["runs"]["jax"]["device"] == "a GPU"
+    assert run["runs"]["jax"]["mlm"] == [4.5, 14.5] and run["every"] == 10
+    assert run["runs"]["torch"]["held_out_mlm"] == 1.2346
+    with pytest.raises(ValueError, match="mxnet was trained by"):
+        record([recordable("mxnet", recipe={"num_steps": 30})], "", tmp_path)
+
+
+def test_what_is_recorded_can_be_repeated_by_its_command():
+    run = recorded_run("wikitext-2")
+    command = run["command"].split()
+    assert command[:2] == ["make", "run"]
+    options = [word.lower().split("=") for word in command[2:]]
+    args = arguments([part for name, value in options
+                      for part in (f"--{name}", value)])
+    assert asdict(pretraining._recipe_of(args)) == run["recipe"]
+    steps = run["recipe"]["num_steps"] // run["every"]
+    for numbers in run["runs"].values():
+        assert len(numbers["mlm"]) == len(numbers["nsp"]) == steps
+        assert numbers["held_out_mlm"] < run["unigram_entropy"] - 1
+        assert numbers["held_out_accuracy"] > 0.7
+    assert {"torch", "jax"} <= set(run["runs"])
+
+
+def test_variants_of_pretraining_are_recorded():
+    run = recorded_run("mini-wiki")
+    assert set(run["runs"]) <= set(variants.VARIANTS)
+    assert "both losses" in run["runs"]
+    for numbers in run["runs"].values():
+        assert len(numbers["mlm"]) == variants.STEPS // variants.EVERY
+        assert 0.4 < numbers["probe"]["3 known"] < 1
+
+
+@pytest.mark.skipif(not installed("torch"), reason="needs PyTorch")
+@pytest.mark.parametrize("name", ["masked LM alone", "left to right"])
+def test_a_variant_is_trained(name, monkeypatch):
+    monkeypatch.setattr(variants, "STEPS", 10)
+    monkeypatch.setattr(variants, "BATCH", 4)
+    result = variants.train(**variants.VARIANTS[name])
+    assert result["losses"] == variants.VARIANTS[name]["loss"]
+    assert len(result["mlm"]) == 1 and 5 < result["mlm"][0] < 9
+
+
+def test_what_is_not_recorded_is_an_error():
+    with pytest.raises(ValueError, match="no run 'x' .* wikitext-2"):
+        recorded_run("x")
 
 
 def test_importing_d2lbert_imports_no_framework():

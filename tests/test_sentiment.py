@@ -7,7 +7,7 @@ import pytest
 from harness import each_backend, to_numpy
 
 from d2lbert.backends import load_backend
-from d2lbert.data.loaders import load_data_sst2
+from d2lbert.data.loaders import load_data_nli, load_data_sst2
 from d2lbert.data.mini.sentiment import mini_sentiment
 from d2lbert.data.pairs import PairBatches
 from d2lbert.data.sentiment import (
@@ -15,6 +15,7 @@ from d2lbert.data.sentiment import (
     read_sst2,
     sentiment_folder,
 )
+from d2lbert.data.snli import nli_folder, read_snli
 
 
 class WordTokenizer:
@@ -177,12 +178,12 @@ def test_the_bundled_set_with_a_real_tokenizer():
     tokenizer = BertTokenizer.train(sentences, 800)
     train, dev, test = load_data_sst2(
         lambda batch: list(batch.items()), 32, tokenizer)
-    assert [len(part) for part in (train, dev, test)] == [28, 5, 5]
+    assert [len(part) for part in (train, dev, test)] == [93, 25, 25]
     batch = dict(next(iter(train)))
     assert (batch["input_ids"][:, 0] == tokenizer.id("[CLS]")).all()
     assert not (batch["input_ids"] == tokenizer.id("[UNK]")).any()
     assert sorted(sum((dict(b)["labels"].tolist() for b in dev), [])) == (
-        75 * [0] + 75 * [1])
+        400 * [0] + 400 * [1])
 
 
 def test_glue_s_test_file_is_passed_over(tmp_path):
@@ -211,3 +212,40 @@ def test_batches_are_tensors_of_the_backend(backend, tmp_path):
     again = d2l.to_tensors(batch)  # tensors stay as they are
     assert {name: to_numpy(x).tolist() for name, x in again.items()} == {
         name: to_numpy(x).tolist() for name, x in batch.items()}
+
+
+# Pairs
+
+class PairTokenizer(WordTokenizer):
+    """Keeps what it was asked."""
+
+    def __call__(self, texts, pairs=None, **options):
+        self.asked = texts, pairs
+        return super().__call__(
+            [f"{a} {b}" for a, b in zip(texts, pairs)], **options)
+
+
+def test_pairs_are_read_with_their_second_sentences():
+    tokenizer = PairTokenizer()
+    dataset = SentimentDataset(["a crane", "a bank"], [2, 0], tokenizer,
+                               seconds=["a bird", "money"])
+    assert tokenizer.asked == (["a crane", "a bank"], ["a bird", "money"])
+    assert dataset.labels.tolist() == [2, 0]
+
+
+@pytest.mark.usefixtures("empty_cache")
+def test_the_bundled_pairs_with_a_real_tokenizer():
+    pytest.importorskip("tokenizers")
+    from d2lbert.original.tokenizer import BertTokenizer
+    premises, hypotheses, labels = read_snli(nli_folder("mini-nli"), True)
+    tokenizer = BertTokenizer.train([*premises, *hypotheses], 800)
+    train, dev, test = load_data_nli(dict, 32, tokenizer, max_length=24)
+    assert [part.is_train for part in (train, dev, test)] == [
+        True, False, False]
+    assert len(train.dataset) == len(labels)
+    rows = train.dataset.batch(np.arange(5))
+    assert rows["labels"].tolist() == list(labels[:5])
+    assert rows["input_ids"].shape[1] <= 24
+    is_second = rows["token_type_ids"][0] == 1
+    assert tokenizer.decode(rows["input_ids"][0][is_second]) == (
+        f"{hypotheses[0]} [SEP]")

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from harness import V, each_backend, make_batch, small_bert, small_classifier
 
+from d2lbert.backends import load_backend
 from d2lbert.data.batches import PretrainingBatches
 from d2lbert.data.pretraining import RESERVED_TOKENS
 from d2lbert.data.vocab import Vocab
@@ -259,6 +260,33 @@ def test_each_step_of_pretraining_drops_other_activations(backend):
     still, dropped = losses(), losses(dropout=0.5)
     assert still == pytest.approx([still[0]] * 3, abs=1e-6)
     assert np.diff(sorted([still[0], *dropped])).min() > 1e-4
+
+
+@each_backend()
+def test_the_batch_loss_that_is_passed_is_trained(backend):
+    batches = [make_batch(seed) for seed in range(4)]
+
+    def train(batch_loss, **sizes):
+        bert = small_bert(backend, **sizes)
+        data = [bert.d2l.to_tensors(batch) for batch in batches]
+        log = bert.train(data, V, 4, batch_loss=batch_loss)
+        return log, bert.export_params()
+
+    d2l = load_backend(backend)
+
+    def next_sentence_alone(*args):
+        mlm_l, nsp_l, _ = d2l._get_batch_loss_bert(*args)
+        return mlm_l, nsp_l, nsp_l
+
+    fast, clear, edited = map(
+        train, (None, d2l._get_batch_loss_bert, next_sentence_alone))
+    assert clear[0].mlm == pytest.approx(fast[0].mlm, rel=1e-4)
+    assert clear[0].nsp == pytest.approx(fast[0].nsp, rel=1e-4)
+    before = small_bert(backend).export_params()
+    moved = {name for name in before
+             if not np.allclose(before[name], edited[1][name], atol=1e-7)}
+    assert not [name for name in moved if name.startswith("mlm.")]
+    assert "nsp.output.weight" in moved and len(edited[0].mlm) == 4
 
 
 # A loss that is no number

@@ -133,3 +133,30 @@ def load_data_sst2(to_tensors: AsTensors, batch_size: int,
     folder = sentiment_folder(corpus)
     test = batches("test") if is_labelled(folder / "test.tsv") else None
     return batches("train"), batches("dev"), test
+
+
+def load_data_nli(to_tensors: AsTensors, batch_size: int,
+                  tokenizer: Tokenizer, corpus: str | Path = "mini-nli",
+                  max_length: int = 128, seed: int = 0
+                  ) -> tuple[PairBatches, ...]:
+    """Load pairs of sentences as the original BERT's inputs.
+
+    Args:
+        tokenizer: a `BertTokenizer`.
+        corpus: as in `nli_folder`.
+        max_length: longer pairs are cut, in tokens, the longer sentence
+            first.
+
+    Returns:
+        Training, dev and test batches, a `PairBatches` of dicts each (see
+        `SentimentDataset`); a label is the place of its name in LABELS.
+    """
+    folder = nli_folder(corpus)
+
+    def batches(split: str) -> PairBatches:
+        premises, hypotheses, labels = read_snli(folder, split=split)
+        dataset = SentimentDataset(premises, labels, tokenizer, max_length,
+                                   to_tensors, hypotheses)
+        return PairBatches(dataset, batch_size, seed, split == "train")
+
+    return tuple(map(batches, SPLITS))

@@ -3,7 +3,7 @@
 N is a number of pairs, B of those in a batch, L a length in tokens.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Sized
 from functools import cached_property
 from typing import Any, Protocol
 
@@ -23,9 +23,6 @@ MIN_FREQ = 5  # d2l 16.4.2: rarer words become <unk>
 STEP = 8      # lengths of batches are multiples of it
 CHUNK = 4096  # pairs turned into padded arrays at a time
 
-# Chapters show these classes by themselves: what a chapter does not import
-# stands in quotes in their annotations.
-
 
 class Dataset(Protocol):
     """What batches are drawn from."""
@@ -40,65 +37,18 @@ class Dataset(Protocol):
     def __len__(self) -> int: ...
 
 
-class SNLIBERTDataset:
-    """Pairs of sentences as BERT's inputs (d2l 16.7.2).
-
-    Sentences become lower case. The longer sentence of a pair loses its last
-    token until the pair fits max_len - 3.
-
-    Args:
-        dataset: premises, hypotheses, labels, as `read_snli` gives them.
-        max_len: the length to which pairs are cut or padded.
-        vocab: by default the words that are seen five times in `dataset`.
-        as_tensors: turns a tuple of NumPy arrays into a backend's tensors.
+class _PaddedPairs:
+    """The arrays that d2l's data set of pairs has, made when asked for.
 
     Attributes:
         all_token_ids, all_segments: (N, max_len); valid_lens, labels: (N,).
-
-    Raises:
-        ValueError: for no pairs, or a max_len that has no room for a word of
-            each sentence.
     """
-
-    def __init__(self, dataset: tuple[list, ...], max_len: int,
-                 vocab: "Vocab | None" = None,
-                 as_tensors: "AsTensors" = tuple) -> None:
-        premises, hypotheses = (
-            tokenize([sentence.lower() for sentence in sentences])
-            for sentences in dataset[:2])
-        if not len(premises) == len(hypotheses) == len(dataset[2]) > 0:
-            raise ValueError(
-                f"{len(premises)} premises, {len(hypotheses)} hypotheses and "
-                f"{len(dataset[2])} labels are not a set of pairs")
-        if vocab is None:
-            vocab = Vocab(premises + hypotheses, MIN_FREQ, RESERVED_TOKENS)
-        self.vocab, self.max_len = vocab, max_len
-        self.as_tensors = as_tensors
-        self.texts = Texts.of([vocab[s] for s in premises + hypotheses])
-        len_a, len_b = self.texts.length.reshape(2, -1)
-        self.lengths = np.add(*truncate_pairs(len_a, len_b, max_len)) + 3
-        self.targets = np.array(dataset[2], np.int32)
-        print(f"read {len(self)} examples")
-
-    def inputs(self, rows: np.ndarray) -> tuple[np.ndarray, ...]:
-        """tokens, segments (B, max_len) and valid_lens (B,) of some pairs."""
-        return join_pairs(self.texts, rows, rows + len(self), self.max_len,
-                          self.vocab)
-
-    def batch(self, rows: np.ndarray) -> "tuple[tuple[Any, ...], Any]":
-        """(tokens, segments, valid_lens), labels without needless padding.
-
-        L is the longest pair's length, rounded up to a multiple of eight so
-        that a compiler sees few shapes.
-        """
-        tokens, segments, valid_lens = self.inputs(rows)
-        length = min(-(-valid_lens.max() // STEP) * STEP, self.max_len)
-        *X, y = self.as_tensors((tokens[:, :length], segments[:, :length],
-                                 valid_lens, self.targets[rows]))
-        return tuple(X), y
+    inputs: Callable[[np.ndarray], tuple[np.ndarray, ...]]
+    as_tensors: AsTensors
+    targets: np.ndarray
 
     @cached_property
-    def _padded(self) -> "tuple[Any, ...]":
+    def _padded(self) -> tuple[Any, ...]:
         rows = np.arange(len(self))
         parts = [self.inputs(rows[start:start + CHUNK])
                  for start in range(0, len(rows), CHUNK)]
@@ -110,12 +60,62 @@ class SNLIBERTDataset:
     valid_lens = property(lambda self: self._padded[2])
     labels = property(lambda self: self._padded[3])
 
-    def __getitem__(self, idx: "Any") -> "tuple[tuple[Any, ...], Any]":
+    def __getitem__(self, idx: Any) -> tuple[tuple[Any, ...], Any]:
         tokens, segments, valid_lens, labels = self._padded
         return (tokens[idx], segments[idx], valid_lens[idx]), labels[idx]
 
     def __len__(self) -> int:
         return len(self.targets)
+
+
+class SNLIBERTDataset(_PaddedPairs):
+    """Pairs of sentences as BERT's inputs (d2l 16.7.2), in lower case.
+
+    Args:
+        dataset: premises, hypotheses, labels, as `read_snli` gives them.
+        max_len: the length to which pairs are cut (`truncate_pairs`).
+        vocab: by default the words that are seen five times in `dataset`.
+        as_tensors: turns a tuple of NumPy arrays into a backend's tensors.
+    """
+
+    def __init__(self, dataset: tuple[list, ...], max_len: int,
+                 vocab: Vocab | None = None,
+                 as_tensors: AsTensors = tuple) -> None:
+        premises, hypotheses = (
+            tokenize([sentence.lower() for sentence in sentences])
+            for sentences in dataset[:2])
+        self.targets = np.array(dataset[2], np.int32)
+        _check_pairs(premises, hypotheses, self.targets)
+        if vocab is None:
+            vocab = Vocab(premises + hypotheses, MIN_FREQ, RESERVED_TOKENS)
+        self.vocab, self.max_len = vocab, max_len
+        self.as_tensors = as_tensors
+        self.texts = Texts.of([vocab[s] for s in premises + hypotheses])
+        len_a, len_b = self.texts.length.reshape(2, -1)
+        self.lengths = np.add(*truncate_pairs(len_a, len_b, max_len)) + 3
+        print(f"read {len(self)} examples")
+
+    def inputs(self, rows: np.ndarray) -> tuple[np.ndarray, ...]:
+        """tokens, segments (B, max_len) and valid_lens (B,) of some pairs."""
+        return join_pairs(self.texts, rows, rows + len(self), self.max_len,
+                          self.vocab)
+
+    def batch(self, rows: np.ndarray) -> tuple[tuple[Any, ...], Any]:
+        """(tokens, segments, valid_lens), labels, as wide as is needed."""
+        tokens, segments, valid_lens = self.inputs(rows)
+        length = min(-(-valid_lens.max() // STEP) * STEP, self.max_len)
+        *X, y = self.as_tensors((tokens[:, :length], segments[:, :length],
+                                 valid_lens, self.targets[rows]))
+        return tuple(X), y
+
+
+def _check_pairs(premises: list, hypotheses: list, labels: Sized
+                 ) -> None:
+    """Raise ValueError unless there are pairs, each with a label."""
+    if not len(premises) == len(hypotheses) == len(labels) > 0:
+        raise ValueError(
+            f"{len(premises)} premises, {len(hypotheses)} hypotheses and "
+            f"{len(labels)} labels are not a set of pairs")
 
 
 class PairBatches(Batches):
@@ -128,12 +128,12 @@ class PairBatches(Batches):
         batch_size, seed, is_train: as in `Batches`.
     """
 
-    def __init__(self, dataset: "Dataset", batch_size: int, seed: int = 0,
+    def __init__(self, dataset: Dataset, batch_size: int, seed: int = 0,
                  is_train: bool = True) -> None:
         super().__init__(len(dataset), batch_size, seed, is_train)
         self.dataset = dataset
 
-    def __iter__(self) -> "Iterator[Any]":
+    def __iter__(self) -> Iterator[Any]:
         # Pairs that are padded alike stay shuffled: length may tell the label
         widths = -(-self.dataset.lengths // STEP)
         order = self._order(widths, self._new_epoch())

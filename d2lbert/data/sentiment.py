@@ -102,7 +102,7 @@ def _example(columns: list[str], number: int, path: str | Path
 
 
 class SentimentDataset:
-    """Sentences as BERT's inputs, tokenised once.
+    """Sentences, or pairs of them, as BERT's inputs, tokenised once.
 
     A batch is {"input_ids", "attention_mask", "token_type_ids": (B, L),
     "labels": (B,)}, int32 arrays.
@@ -112,6 +112,7 @@ class SentimentDataset:
         tokenizer: a `BertTokenizer`.
         max_length: longer sentences are cut, in tokens.
         as_tensors: turns the dict of arrays into a backend's tensors.
+        seconds: as many second sentences, or None.
 
     Attributes:
         inputs: {name: (N, L)} of input_ids, attention_mask and
@@ -123,12 +124,14 @@ class SentimentDataset:
 
     def __init__(self, sentences: Sequence[str], labels: Sequence[int],
                  tokenizer: Tokenizer, max_length: int = 128,
-                 as_tensors: AsTensors = dict) -> None:
+                 as_tensors: AsTensors = dict,
+                 seconds: Sequence[str] | None = None) -> None:
         if not len(sentences) == len(labels) > 0:
             raise ValueError(f"{len(sentences)} sentences and {len(labels)} "
                              "labels are not a set of examples")
-        self.inputs = tokenizer(list(sentences), max_length=max_length,
-                                truncate=True)
+        self.inputs = tokenizer(
+            list(sentences), *([] if seconds is None else [list(seconds)]),
+            max_length=max_length, truncate=True)
         self.lengths = self.inputs["attention_mask"].sum(1)
         self.labels = np.array(labels, np.int32)
         self.as_tensors = as_tensors

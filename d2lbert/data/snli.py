@@ -59,9 +59,7 @@ def read_snli(data_dir: str | Path, is_train: bool = True,
               split: str | None = None) -> tuple[list, ...]:
     """Read the pairs of a file in SNLI's format (d2l 16.4.1).
 
-    Pairs without one of the three labels, such as `-` where annotators did
-    not agree, and pairs with an empty sentence are skipped; how many is
-    printed.
+    Pairs without a label, or with an empty sentence, are skipped and counted.
 
     Args:
         data_dir: the folder of the files.
@@ -71,16 +69,8 @@ def read_snli(data_dir: str | Path, is_train: bool = True,
     Returns:
         Premises and hypotheses, lists of str, and labels, a list of int:
         0 entailment, 1 contradiction, 2 neutral.
-
-    Raises:
-        ValueError: for an unknown split, a line of too few columns, or bytes
-            that are not UTF-8.
-        FileNotFoundError: if there is no such file.
     """
-    split = split or ("train" if is_train else "test")
-    if split not in SPLITS:
-        raise ValueError(f"unknown split {split!r}: use one of {SPLITS}")
-    path = Path(data_dir, f"snli_1.0_{split}.txt")
+    path = _file_of(data_dir, split or ("train" if is_train else "test"))
     rows = [_columns(line, number, path)
             for number, line in enumerate(read_lines(path), 1)]
     if rows and rows[0][0] not in (*LABELS, "-"):
@@ -92,6 +82,12 @@ def read_snli(data_dir: str | Path, is_train: bool = True,
         print(f"skipped {len(rows) - len(pairs)} of {len(rows)} pairs: no "
               "label, or an empty sentence")
     return tuple(map(list, zip(*pairs))) or ([], [], [])
+
+
+def _file_of(data_dir: str | Path, split: str) -> Path:
+    if split not in SPLITS:
+        raise ValueError(f"unknown split {split!r}: use one of {SPLITS}")
+    return Path(data_dir, f"snli_1.0_{split}.txt")
 
 
 def _columns(line: str, number: int, path: Path) -> tuple[str, ...]:

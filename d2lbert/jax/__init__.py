@@ -29,6 +29,7 @@ from d2lbert.jax.data import (
     _pad_bert_inputs,
     _WikiTextDataset,
     load_array,
+    load_data_nli,
     load_data_snli,
     load_data_snli_bert,
     load_data_sst2,
@@ -36,6 +37,7 @@ from d2lbert.jax.data import (
     load_held_out_wiki,
     to_tensors,
 )
+from d2lbert.jax.fast import fused_batch_loss
 from d2lbert.jax.finetune import (
     BERTClassifier,
     accuracy,

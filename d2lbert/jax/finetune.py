@@ -101,14 +101,10 @@ def train_ch13(net, train_iter, test_iter, loss, trainer, num_epochs,
     """Fine-tune net, keep the best epoch on dev, and test that one once.
 
     Args:
-        train_iter: batches (X, y), of any number, X an input or a tuple of
-            inputs.
-        test_iter: evaluated once, after the training; None for no test.
-        loss: a cross-entropy with one value a prediction, such as
-            optax.softmax_cross_entropy_with_integer_labels.
-        trainer: an Optax optimiser, such as optax.adam(1e-4).
-        devices: list of devices, by default all; several share each batch.
-        dev_iter: evaluated after every epoch; None to keep the last epoch.
+        train_iter, test_iter, dev_iter: batches (X, y); test_iter may be
+            None, and dev_iter, to keep the last epoch.
+        loss, trainer: a cross-entropy without mean, an Optax optimiser.
+        devices: by default all; several share each batch.
         warmup: share of the steps in which the learning rate rises to the
             trainer's, to fall to 0 afterwards; None leaves it constant.
         params: weights to start from, left as they are; None for new ones.
@@ -117,11 +113,6 @@ def train_ch13(net, train_iter, test_iter, loss, trainer, num_epochs,
     Returns:
         The weights kept, and the `FineTuningLog`. Prints loss, accuracies
         and examples a second.
-
-    Raises:
-        ValueError: for what `d2lbert.inputs.classifier_inputs` and
-            `class_labels` refuse, or a batch that cannot be divided among
-            the devices.
     """
     log, best = FineTuningLog(num_epochs, len(train_iter)), None
     devices = devices or try_all_gpus()

@@ -108,8 +108,18 @@ def train_step(net, batch_loss, loss, vocab_size, trainer, params, state, rng,
     return params, state, *losses
 
 
+def fastest_loss(net, loss, devices):
+    """`fused_batch_loss` where model and loss are d2l's, on one device.
+
+    It computes the same as `_get_batch_loss_bert`, which all others get.
+    """
+    is_fused = (type(net) is BERTModel and is_plain_cross_entropy(loss)
+                and len(devices) == 1)
+    return fused_batch_loss if is_fused else _get_batch_loss_bert
+
+
 def train_bert(train_iter, net, loss, vocab_size, devices, num_steps,
-               lr=3e-3, warmup=0.1, params=None, seed=0):
+               lr=3e-3, warmup=0.1, params=None, seed=0, batch_loss=None):
     """Pretrain net for num_steps batches, with Adam and warm-up.
 
     Args:
@@ -120,10 +130,12 @@ def train_bert(train_iter, net, loss, vocab_size, devices, num_steps,
         lr: peak learning rate; warmup: share of the steps that lead to it.
         params: weights to start from, left as they are; None for new ones.
         seed: fixes the new weights and the dropout.
+        batch_loss: `_get_batch_loss_bert` or an edit of it; by default what
+            is fastest for the same losses.
 
     Returns:
         The trained params, and the `TrainingLog` with the losses of every
-        step. Prints the last losses and the sentence pairs a second.
+            step; its last ones and the sentence pairs a second are printed.
 
     Raises:
         ValueError: for what `d2lbert.inputs.pretraining_batch` refuses, or
@@ -137,10 +149,7 @@ def train_bert(train_iter, net, loss, vocab_size, devices, num_steps,
     params = jax.device_put(copy_weights(params), everywhere)
     trainer, log = adam(net, 1.0), TrainingLog(num_steps)
     state = jax.device_put(trainer.init(params), everywhere)
-    # The same losses, faster, where the model and the loss are d2l's
-    is_fused = (type(net) is BERTModel and is_plain_cross_entropy(loss)
-                and len(devices) == 1)
-    batch_loss = fused_batch_loss if is_fused else _get_batch_loss_bert
+    batch_loss = batch_loss or fastest_loss(net, loss, devices)
     batches = log.watch(take(train_iter, num_steps),
                         lambda: copy_weights(params))
     for step, (batch, rate) in enumerate(zip(

@@ -29,6 +29,7 @@ from d2lbert.mxnet.data import (  # noqa: E402
     _pad_bert_inputs,
     _WikiTextDataset,
     load_array,
+    load_data_nli,
     load_data_snli,
     load_data_snli_bert,
     load_data_sst2,
@@ -36,6 +37,7 @@ from d2lbert.mxnet.data import (  # noqa: E402
     load_held_out_wiki,
     to_tensors,
 )
+from d2lbert.mxnet.fast import fused_batch_loss  # noqa: E402
 from d2lbert.mxnet.finetune import (  # noqa: E402
     BERTClassifier,
     accuracy,

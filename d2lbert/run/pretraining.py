@@ -45,9 +45,12 @@ class Recipe:
 
 
 RECIPES = {
-    "mini-wiki": Recipe(128, 32, 1200, 3e-3, dropout=0.0),
+    "mini-wiki": Recipe(64, 32, 2000, 3e-3, dropout=0.0),
     "wikitext-2": Recipe(512, 64, 50, 5e-3, dropout=0.2),
 }
+# In so many steps real text can teach which sentence is next, by this recipe
+LONG = 1000
+LONG_RECIPE = Recipe(256, 64, 2000, 3e-3)
 
 
 def check(args: Namespace) -> None:
@@ -69,6 +72,8 @@ def describe(args: Namespace) -> str:
 def _recipe_of(args: Namespace) -> Recipe:
     """The corpus's recipe, with the steps that were asked for."""
     recipe = RECIPES.get(args.corpus, RECIPES["wikitext-2"])
+    if args.corpus != "mini-wiki" and args.steps and args.steps >= LONG:
+        recipe = LONG_RECIPE
     return replace(recipe, num_steps=args.steps) if args.steps else recipe
 
 

@@ -1,48 +1,70 @@
-"""Fine-tune the original BERT to tell praise from blame."""
+"""Fine-tune the original BERT to tell praise from blame.
 
+`python -m d2lbert.run.sentiment BACKEND` repeats what the chapter does on
+mini-sentiment with three seeds, and prints means and ranges.
+"""
+
+import sys
 from argparse import Namespace
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from d2lbert.backends import BACKENDS, load_backend
+import numpy as np
+
+from d2lbert.backends import BACKENDS
+from d2lbert.checkpoints.params import Params, initial_params
+from d2lbert.data.batches import PretrainingBatches
 from d2lbert.data.corpora import load_corpus
 from d2lbert.data.mini.sentiment import SIZES
+from d2lbert.data.ngrams import (
+    last_clause,
+    logistic_regression,
+    ngram_accuracy,
+    ngram_evidence,
+)
 from d2lbert.data.sentiment import is_labelled, read_sst2, sentiment_folder
 from d2lbert.original.config import BertConfig
 from d2lbert.original.find import find_checkpoint, load_checkpoint_folder
 from d2lbert.original.huggingface import read_config
+from d2lbert.original.outputs import to_bert_batch
 from d2lbert.original.tokenizer import BertTokenizer
 from d2lbert.run.models import Model, load_original, make_original
 from d2lbert.run.report import number, thinned
-from d2lbert.training.logs import last_tenth
+from d2lbert.training.logs import LossLog, last_tenth
 from d2lbert.training.plotting import Animator
 
 CORPUS, MODEL = "mini-sentiment", "random weights"
+PRETRAINED = "pretrained"  # on mini-wiki, which is done before
 _CLASSIFIER = "BertForSequenceClassification"
 COLUMNS = ("backend", "start", "loss", "train acc", "dev acc", "test acc",
-            "examples/s", "seconds", "notebook")
+            "n-grams", "examples/s", "seconds", "notebook")
 _SIZES: dict[str, Any] = dict(
     hidden_size=128, num_hidden_layers=2, num_attention_heads=2,
-    intermediate_size=256, max_position_embeddings=128)
+    intermediate_size=256, max_position_embeddings=128,
+    hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
 
 
 @dataclass(frozen=True)
-class FineTuning:
-    """How sentences are learned; lengths in WordPieces."""
+class Recipe:
+    """How sentences are learned; lengths in WordPieces.
+
+    A model that starts from nothing has `vocab_size` pieces.
+    """
     lr: float
-    num_epochs: int
-    batch_size: int = 16
+    num_epochs: int = 0
+    num_steps: int = 0  # instead of epochs
+    batch_size: int = 32
     max_length: int = 128
-    vocab_size: int = 2000  # of a model that starts from random weights
+    vocab_size: int = 2000
 
 
-RECIPES = {CORPUS: FineTuning(lr=5e-4, num_epochs=14),
-           "other": FineTuning(lr=5e-4, num_epochs=3, batch_size=32,
-                               vocab_size=8000)}
+PRETRAINING = Recipe(lr=2e-3, num_steps=900, max_length=32)
+RECIPES = {CORPUS: Recipe(lr=1e-3, num_epochs=10, max_length=64),
+           "other": Recipe(lr=5e-4, num_epochs=3, vocab_size=8000)}
 # From a checkpoint (BERT paper, A.3)
-_FROM_CHECKPOINT = FineTuning(lr=3e-5, num_epochs=3, batch_size=32)
+_FROM_CHECKPOINT = Recipe(lr=3e-5, num_epochs=3)
 
 
 def check(args: Namespace) -> None:
@@ -65,22 +87,55 @@ def _task(checkpoint: Path) -> dict[str, Any]:
             "problem_type": "single_label_classification"}
 
 
-def _recipe_of(args: Namespace) -> FineTuning:
+def _recipe_of(args: Namespace) -> Recipe:
     if args.model != MODEL:
         return _FROM_CHECKPOINT
     return RECIPES.get(args.corpus, RECIPES["other"])
 
 
+def _starts(args: Namespace) -> list[str]:
+    """What the classifiers start from: bundled sentences, from two things."""
+    both = args.model == MODEL and args.corpus == CORPUS
+    return [args.model, *[PRETRAINED] * both]
+
+
 def describe(args: Namespace) -> str:
     """One line: what will be done."""
     return (f"{args.corpus}, {_recipe_of(args).num_epochs} epochs, from "
-            f"{args.model}")
+            f"{' and '.join(map(str, _starts(args)))}")
 
 
-def _start(backend: str, args: Namespace) -> tuple[BertTokenizer, Model]:
-    """The tokenizer, and a classifier that is not trained yet."""
-    if args.model != MODEL:
-        folder = find_checkpoint(args.model)
+def work(backend: str, args: Namespace, folder: Path) -> dict[str, Any]:
+    """Fine-tune one backend; return results.
+
+    The folder of the last model is `folder`, those of others are in it.
+    """
+    recipe = _recipe_of(args)
+    baselines = count_ngrams(args.corpus)
+    result: dict[str, Any] = {
+        "backend": backend, "corpus": str(args.corpus),
+        "recipe": asdict(recipe), "baselines": baselines, "runs": []}
+    for start in _starts(args):
+        tok, net = _start(backend, args, start)
+        log, scores = _fine_tune(net, tok, recipe, args.corpus, args.steps)
+        if log.diverged:
+            raise ValueError(log.diverged)
+        net.save_pretrained(folder / start if start == MODEL else folder)
+        tok.save(folder / start if start == MODEL else folder)
+        result["runs"].append({
+            "start": str(start), "loss": log.loss, **scores,
+            "examples_per_sec": log.per_sec,
+            "seconds": log.seconds + log.warmup_seconds})
+        if log.stopped:
+            break
+    return result
+
+
+def _start(backend: str, args: Namespace, start: str, seed: int = 0
+           ) -> tuple[BertTokenizer, Model]:
+    """The tokenizer, and a classifier that is not fine-tuned yet."""
+    if start not in (MODEL, PRETRAINED):
+        folder = find_checkpoint(start)
         return (BertTokenizer.from_pretrained(folder),
                 load_original(backend, _CLASSIFIER, folder, **_task(folder)))
     sentences, _ = read_sst2(sentiment_folder(args.corpus) / "train.tsv")
@@ -89,30 +144,60 @@ def _start(backend: str, args: Namespace) -> tuple[BertTokenizer, Model]:
     tok = BertTokenizer.train(
         [*sentences, *(" ".join(s) for text in wiki for s in text)],
         _recipe_of(args).vocab_size)
-    return tok, make_original(backend, _CLASSIFIER, BertConfig(
-        vocab_size=len(tok), **_SIZES))
+    config = BertConfig(vocab_size=len(tok), **_SIZES)
+    params = initial_params(config.classification_shapes(), seed)
+    if start == PRETRAINED:
+        learned = _pretrain(backend, config, tok, args.steps, seed)
+        params |= {name: array for name, array in learned.items()
+                   if name in params}
+    return tok, make_original(backend, _CLASSIFIER, config, params)
 
 
-def work(backend: str, args: Namespace, folder: Path) -> dict[str, Any]:
-    """Fine-tune one backend; return results."""
-    recipe = _recipe_of(args)
-    tok, net = _start(backend, args)
-    max_length = min(recipe.max_length, net.net.config.max_position_embeddings)
-    splits = load_backend(backend).load_data_sst2(
-        recipe.batch_size, tok, args.corpus, max_length)
-    num_steps = args.steps or recipe.num_epochs * len(splits[0])
-    log = net.fit(splits[0], num_steps, recipe.lr, seed=0)
+def _pretrain(backend: str, config: BertConfig, tok: BertTokenizer,
+              num_steps: int | None, seed: int) -> Params:
+    """The weights of a BERT that has read mini-wiki."""
+    texts = [[tok.tokenize(" ".join(s)) for s in text]
+             for text in load_corpus("mini-wiki").train]
+    batches = PretrainingBatches(
+        texts, tok.vocab, PRETRAINING.batch_size, PRETRAINING.max_length,
+        seed, as_tensors=to_bert_batch)
+    net = make_original(backend, "BertForPreTraining", config, seed=seed)
+    log = net.fit(batches, num_steps or PRETRAINING.num_steps, PRETRAINING.lr,
+                  seed=seed)
     if log.diverged:
         raise ValueError(log.diverged)
-    net.save_pretrained(folder)
-    tok.save(folder)
+    return net.export_params()
+
+
+def _fine_tune(net: Model, tok: BertTokenizer, recipe: Recipe,
+               corpus: str | Path, num_steps: int | None, seed: int = 0
+               ) -> tuple[LossLog, dict[str, float | None]]:
+    max_length = min(recipe.max_length, net.net.config.max_position_embeddings)
+    splits = net.d2l.load_data_sst2(
+        recipe.batch_size, tok, corpus, max_length, seed)
+    log = net.fit(splits[0], num_steps or recipe.num_epochs * len(splits[0]),
+                  recipe.lr, seed=seed)
     names = ("train_acc", "dev_acc", "test_acc")
-    return {"backend": backend, "corpus": str(args.corpus),
-            "start": str(args.model), "recipe": asdict(recipe),
-            "loss": log.loss, "examples_per_sec": log.per_sec,
-            "seconds": log.seconds + log.warmup_seconds,
-            **{name: _accuracy(net, batches) if batches else None
-               for name, batches in zip(names, splits)}}
+    return log, {name: _accuracy(net, batches) if batches else None
+                 for name, batches in zip(names, splits)}
+
+
+def count_ngrams(corpus: str | Path = CORPUS) -> dict[str, list[float]]:
+    """{baseline: accuracies on dev and, where it has labels, on test}."""
+    folder = sentiment_folder(corpus)
+    splits = [read_sst2(folder / f"{split}.tsv") for split in SIZES
+              if split != "test" or is_labelled(folder / "test.tsv")]
+    found = {}
+    for where, cut in (("", str), (", last clause", last_clause)):
+        parts = [([*map(cut, sentences)], labels)
+                 for sentences, labels in splits]
+        for name, weigh in (("naive Bayes", ngram_evidence),
+                            ("logistic regression", logistic_regression)):
+            for n in (1, 2, 3):
+                weights = weigh(*parts[0], n)
+                found[f"{name}, n = {n}{where}"] = [
+                    ngram_accuracy(weights, *part, n) for part in parts[1:]]
+    return found
 
 
 def _accuracy(net: Model, batches: Iterable[Any]) -> float:
@@ -122,28 +207,61 @@ def _accuracy(net: Model, batches: Iterable[Any]) -> float:
 
 
 def rows(r: dict[str, Any]) -> list[list[str]]:
-    """The row of a result, for the table."""
-    shares = [number(r[name], ".3f")
+    """The rows of a result, for the table: one for each start."""
+    return [_row(r["backend"], max(s[-1] for s in r["baselines"].values()),
+                 run) for run in r["runs"]]
+
+
+def _row(backend: str, baseline: float, run: dict[str, Any]) -> list[str]:
+    shares = [number(run[name], ".3f")
               for name in ("train_acc", "dev_acc", "test_acc")]
-    return [[BACKENDS[r["backend"]].title, r["start"],
-            f"{last_tenth(r['loss']):.3f}", *shares,
-            number(r["examples_per_sec"], ".0f"), f"{r['seconds']:.0f}",
-            f"notebooks/{r['backend']}/08-bert-from-scratch.ipynb"]]
+    return [BACKENDS[backend].title, run["start"],
+            f"{last_tenth(run['loss']):.3f}", *shares, f"{baseline:.3f}",
+            number(run["examples_per_sec"], ".0f"), f"{run['seconds']:.0f}",
+            f"notebooks/{backend}/08-bert-from-scratch.ipynb"]
 
 
 def remarks(results: list[dict[str, Any]]) -> str:
     """A line below the table."""
-    return ("Each model is a folder that from_pretrained and Hugging Face's "
+    return ("n-grams: the best of naive Bayes and logistic regression on one "
+            "to three words,\non test, or on dev where test has no labels. "
+            "Each model is a folder that\nfrom_pretrained and Hugging Face's "
             "transformers take.")
 
 
 def draw(results: list[dict[str, Any]], path: Path) -> None:
-    """The loss of every backend over the steps."""
-    plot = Animator(xlabel="step", ylabel="loss", figsize=(5, 3),
-                    legend=[BACKENDS[r["backend"]].title for r in results])
-    for r in results:
-        losses = thinned(r["loss"])
-        every = len(r["loss"]) / len(losses)
+    """The loss of every backend and start over the steps."""
+    runs = [(BACKENDS[r["backend"]].title, run)
+            for r in results for run in r["runs"]]
+    plot = Animator(xlabel="step", ylabel="loss", figsize=(5, 3), legend=[
+        f"{title}, {run['start']}" for title, run in runs])
+    for _, run in runs:
+        losses = thinned(run["loss"])
+        every = len(run["loss"]) / len(losses)
         plot.X.append([every * (i + 1) for i in range(len(losses))])
         plot.Y.append(losses)
     plot.savefig(path)
+
+
+def main(backend: str = "torch", *seeds: str) -> None:
+    """Print a table of both starts: mean and range over the seeds."""
+    for name, shares in count_ngrams().items():
+        print("|", " | ".join([name, *(f"{s:.3f}" for s in shares)]), "|")
+    args = Namespace(corpus=CORPUS, model=MODEL, steps=None)
+    for start in _starts(args):
+        found: list[list[float]] = []
+        for seed in map(int, seeds or "012"):
+            tok, net = _start(backend, args, start, seed)
+            _, scores = _fine_tune(
+                net, tok, RECIPES[CORPUS], CORPUS, None, seed)
+            found.append([s for s in (scores["dev_acc"], scores["test_acc"])
+                          if s is not None])
+            print(start, seed, *found[-1], flush=True)
+        low, mean, high = (f(found, axis=0) for f in (np.min, np.mean, np.max))
+        print("|", " | ".join([start, *(
+            f"{m:.3f} ({a:.3f} to {b:.3f})"
+            for a, m, b in zip(low, mean, high))]), "|")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -28,6 +28,7 @@ from d2lbert.torch.data import (
     _pad_bert_inputs,
     _WikiTextDataset,
     load_array,
+    load_data_nli,
     load_data_snli,
     load_data_snli_bert,
     load_data_sst2,
@@ -35,6 +36,7 @@ from d2lbert.torch.data import (
     load_held_out_wiki,
     to_tensors,
 )
+from d2lbert.torch.fast import fused_batch_loss
 from d2lbert.torch.finetune import (
     BERTClassifier,
     accuracy,

@@ -53,6 +53,7 @@ load_data_wiki = MethodType(loaders.load_data_wiki, to_tensors)
 load_held_out_wiki = MethodType(loaders.load_held_out_wiki, to_tensors)
 load_data_snli = MethodType(loaders.load_data_snli, to_tensors)
 load_data_snli_bert = MethodType(loaders.load_data_snli_bert, to_tensors)
+load_data_nli = MethodType(loaders.load_data_nli, to_tensors)
 load_data_sst2 = MethodType(loaders.load_data_sst2, to_tensors)
 
 

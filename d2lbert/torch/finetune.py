@@ -90,14 +90,10 @@ def train_ch13(net, train_iter, test_iter, loss, trainer, num_epochs,
     """Fine-tune net, keep the best epoch on dev, and test that one once.
 
     Args:
-        train_iter: batches (X, y), of any number.
-        test_iter: evaluated once, after the training; None for no test.
-        loss: a cross-entropy, such as nn.CrossEntropyLoss(); see
-            `train_batch_ch13` for its reduction.
-        trainer: an optimiser of net's parameters.
-        devices: list of devices, by default all; several GPUs share each
-            batch.
-        dev_iter: evaluated after every epoch; None to keep the last epoch.
+        train_iter, test_iter, dev_iter: batches (X, y); test_iter may be
+            None, and dev_iter, to keep the last epoch.
+        loss, trainer: a cross-entropy (`train_batch_ch13`), an optimiser.
+        devices: by default all; several GPUs share each batch.
         warmup: share of the steps in which the learning rate rises to the
             trainer's, to fall to 0 afterwards; None leaves it constant.
         seed: fixes the dropout; None leaves PyTorch's generator as it is.

@@ -95,8 +95,17 @@ def _get_batch_loss_bert(net, loss, vocab_size, tokens_X, segments_X,
     return mlm_l, nsp_l, mlm_l + nsp_l
 
 
+def fastest_loss(net, loss):
+    """`fused_batch_loss` where model and loss are d2l's.
+
+    It computes the same as `_get_batch_loss_bert`, which all others get.
+    """
+    is_fused = type(net) is BERTModel and is_plain_cross_entropy(loss)
+    return fused_batch_loss if is_fused else _get_batch_loss_bert
+
+
 def train_bert(train_iter, net, loss, vocab_size, devices, num_steps,
-               lr=3e-3, warmup=0.1, seed=None):
+               lr=3e-3, warmup=0.1, seed=None, batch_loss=None):
     """Pretrain net for num_steps batches, with Adam and warm-up.
 
     Args:
@@ -105,10 +114,12 @@ def train_bert(train_iter, net, loss, vocab_size, devices, num_steps,
         devices: list of devices; several GPUs share each batch.
         lr: peak learning rate; warmup: share of the steps that lead to it.
         seed: fixes the dropout; None leaves PyTorch's generator as it is.
+        batch_loss: `_get_batch_loss_bert` or an edit of it; by default what
+            is fastest for the same losses.
 
     Returns:
-        The `TrainingLog` with the losses of every step. Prints the last
-        losses and the sentence pairs a second.
+        The `TrainingLog` with the losses of every step; its last ones and
+            the sentence pairs a second are printed.
 
     Raises:
         ValueError: for what `d2lbert.inputs.pretraining_batch` refuses.
@@ -117,9 +128,7 @@ def train_bert(train_iter, net, loss, vocab_size, devices, num_steps,
     net.to(devices[0]).train()
     if len(devices) > 1:
         net = nn.DataParallel(net, devices)
-    # The same losses, faster, where the model and the loss are d2l's
-    is_fused = type(net) is BERTModel and is_plain_cross_entropy(loss)
-    batch_loss = fused_batch_loss if is_fused else _get_batch_loss_bert
+    batch_loss = batch_loss or fastest_loss(net, loss)
     trainer, log = adam(net, lr), TrainingLog(num_steps)
     batches = log.watch(take(train_iter, num_steps),
                         partial(copy_weights, net))

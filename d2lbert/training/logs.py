@@ -9,6 +9,7 @@ from d2lbert.training.interrupts import first_interrupt_noted
 from d2lbert.training.plotting import Animator
 from d2lbert.training.steps import StepLog
 
+WAITING = "first steps may compile"
 NO_BATCH = "there is nothing to evaluate: the iterator gives no batch"
 
 
@@ -32,12 +33,16 @@ class LossLog(StepLog):
         self._shown = 0  # steps that the plot knows of
         self._plot = Animator(
             xlabel="step", ylabel="loss", xlim=[1, num_steps],
-            legend=list(names) if len(names) > 1 else None)
+            legend=list(names) if len(names) > 1 else None,
+            ncols=len(names), figsize=(3.5 * len(names), 2.5))
 
     @property
     def loss(self) -> list[float]:
         """The list of the only loss, or of the first one."""
         return self.losses[0]
+
+    def _begin(self) -> None:
+        self._plot.wait(f"step 0 of {self.num_steps},\n{WAITING}")
 
     def _take(self, rows: list[tuple[float, ...]]) -> None:
         for losses, values in zip(self.losses, zip(*rows)):
@@ -150,6 +155,10 @@ class FineTuningLog(StepLog):
         self.dev_acc.append(dev_acc)
         self._plot.add(len(self.dev_acc), (None, None, dev_acc))
         return is_best
+
+    def _begin(self) -> None:
+        if not self._added:
+            self._plot.wait(f"epoch 0 of {self.num_epochs},\n{WAITING}")
 
     def _take(self, rows: list[tuple[float, ...]]) -> None:
         self._rows += rows

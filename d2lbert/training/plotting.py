@@ -120,6 +120,7 @@ class Animator:
         self.nrows, self.ncols, self.figsize = nrows, ncols, figsize
         self.X: list[list[float]] = []
         self.Y: list[list[float]] = []
+        self._waiting = ""
         self._display: _Display | _Rows = (
             _Display(self) if _kernel_shell() else _Rows(self))
 
@@ -143,6 +144,12 @@ class Animator:
             self.Y[i].append(b)
         if points:
             self._display.show(points)
+
+    def wait(self, words: str) -> None:
+        """In a notebook, show the axes with some words, before any point."""
+        if not self.X:
+            self._waiting = words
+            self._display.wait()
 
     def savefig(self, path: str | Path) -> None:
         """Write the picture; the name's ending chooses the format."""
@@ -175,6 +182,9 @@ class Animator:
                      xlim=self.xlim, ylim=self.ylim)
             if self.legend and axes.lines:
                 axes.legend()
+            if self._waiting and not self.X:
+                axes.text(0.5, 0.5, self._waiting, ha="center", va="center",
+                          transform=axes.transAxes)
         return figure
 
     def _name(self, i: int) -> str:
@@ -189,11 +199,19 @@ class _Display:
         self.shell: Any = None
         self.handle: Any = None
 
-    def show(self, points: list[_Point]) -> None:
-        if self.shell is None:  # the first point in this cell
+    def wait(self) -> None:
+        self.open()
+        if not _is_build():
+            self.draw()
+
+    def open(self) -> None:
+        if self.shell is None:  # the first to be drawn in this cell
             self.shell = _kernel_shell()
             self.next = -math.inf  # when to draw again
             self.shell.events.register("post_run_cell", self.finish)
+
+    def show(self, points: list[_Point]) -> None:
+        self.open()
         if not _is_build() and time.monotonic() >= self.next:
             import matplotlib.figure  # noqa: F401, slow the first time
             timer = Timer()
@@ -229,6 +247,9 @@ class _Rows:
         self.animator = animator
         # The one that was last printed, for each curve
         self.slots: dict[int, float] = {}
+
+    def wait(self) -> None:
+        pass  # the progress bar shows it
 
     def show(self, points: list[_Point]) -> None:
         slot, animator = self.slot(points[0][1]), self.animator

@@ -82,6 +82,7 @@ class StepLog:
         """
         if copy_weights and not self._keeper:
             self._keeper = Keeper(copy_weights)
+        self._begin()
         try:
             with first_interrupt_noted(self._stop):
                 yield from self._watched(batches)
@@ -185,6 +186,10 @@ class StepLog:
         self.diverged = describe(step, row, self._RATE.format(rate))
         if self._keeper:
             self._keeper.close(self._since_copy > 0)
+
+    def _begin(self) -> None:
+        """Batches will be watched from now on."""
+        raise NotImplementedError
 
     def _take(self, rows: list[tuple[float, ...]]) -> None:
         """Keep some rows of numbers, and show them when it is time."""

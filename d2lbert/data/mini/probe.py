@@ -5,9 +5,10 @@ whose sense the grammar of mini-wiki knows. On other sentences, held out, we
 count how often the word's vector is nearer to the right sense than to the
 wrong one: whether the nearest of the known vectors has the same sense. A
 static embedding gives the word the same vector everywhere and can only guess.
+The words around it, counted, are the rival that has to be beaten.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +16,23 @@ import numpy as np
 from d2lbert.data.mini.wiki import sense_sentences
 from d2lbert.data.vocab import Vocab
 
-_Labelled = tuple[list[str], str]  # a sentence and the sense of its word
+Guess = Callable[[np.ndarray, Sequence[str], np.ndarray], list[str]]
+
+
+@dataclass(frozen=True)
+class Sensed:
+    """N sentences that hold a homograph once.
+
+    Attributes:
+        sentences: list of N lists of tokens.
+        senses: list of N senses.
+        vectors: (N, H) the encoder's vectors of the homograph.
+        counts: (N, W) how often each of W words stands around it.
+    """
+    sentences: list[list[str]]
+    senses: list[str]
+    vectors: np.ndarray
+    counts: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -25,16 +42,26 @@ class Probe:
     Attributes:
         contextual: share right with the encoder's vectors.
         static: share right with the token embedding alone.
-        vectors: (N, H) encoder's vectors of the held-out sentences.
-        senses: list of N senses.
+        counts: share right for a naive Bayes over the words around.
+        known, held_out: the sentences, two `Sensed`.
+        vectors, senses: those of the held-out sentences.
     """
     contextual: float
     static: float
-    vectors: np.ndarray
-    senses: list[str]
+    counts: float
+    known: Sensed
+    held_out: Sensed
+
+    @property
+    def vectors(self) -> np.ndarray:
+        return self.held_out.vectors
+
+    @property
+    def senses(self) -> list[str]:
+        return self.held_out.senses
 
 
-def nearest_sense(known: np.ndarray, known_senses: list[str],
+def nearest_sense(known: np.ndarray, known_senses: Sequence[str],
                   vectors: np.ndarray) -> list[str]:
     """The sense of the known vector that has the highest cosine with each.
 
@@ -49,9 +76,58 @@ def nearest_sense(known: np.ndarray, known_senses: list[str],
     return [known_senses[i] for i in cosines.argmax(1)]
 
 
+def naive_bayes_sense(known: np.ndarray, known_senses: Sequence[str],
+                      counts: np.ndarray) -> list[str]:
+    """The likeliest sense of each sentence, from its words alone.
+
+    Args:
+        known: (M, W) counts of words around known_senses, M names of which
+            each sense has as many; counts: (N, W).
+
+    Returns:
+        A list of N senses; ties go to the sense that comes first.
+    """
+    senses = [*dict.fromkeys(known_senses)]
+    of_sense = np.array([known[np.array(known_senses) == sense].sum(0) + 1.0
+                         for sense in senses])  # one is added to each count
+    chances = np.log(of_sense / of_sense.sum(1, keepdims=True))
+    return [senses[i] for i in (counts @ chances.T).round(6).argmax(1)]
+
+
 def unit(vectors: np.ndarray) -> np.ndarray:
-    """(N, H) -> (N, H), each row of length 1."""
-    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    """(N, H) -> (N, H), each row of length 1, or 0 if it was."""
+    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return vectors / np.where(norms > 0, norms, 1)
+
+
+def share_right(guesses: Sequence[str], senses: Sequence[str]) -> float:
+    """The share of guesses that are the sense."""
+    return float(np.mean(np.array(guesses) == np.array(senses)))
+
+
+def few_known(probe: Probe, num: int = 3, draws: int = 100, *,
+              guess: Guess = nearest_sense, what: str = "vectors",
+              seed: int = 0) -> np.ndarray:
+    """The shares right with `num` known sentences a sense, drawn anew.
+
+    Args:
+        guess: tells senses from known ones, as `nearest_sense` does.
+        what: it tells them by: "vectors" or "counts".
+        seed: of the draws; the same seed draws the same sentences.
+
+    Returns:
+        (draws,) shares of all held-out sentences.
+    """
+    rng, senses = np.random.default_rng(seed), np.array(probe.known.senses)
+    known, asked = getattr(probe.known, what), getattr(probe.held_out, what)
+    shares = []
+    for _ in range(draws):
+        rows = np.concatenate([
+            rng.choice(np.flatnonzero(senses == sense), num, replace=False)
+            for sense in dict.fromkeys(probe.known.senses)])
+        guesses = guess(known[rows], senses[rows].tolist(), asked)
+        shares.append(share_right(guesses, probe.senses))
+    return np.array(shares)
 
 
 def context_probe(encode: Callable[[list], np.ndarray], embedding: np.ndarray,
@@ -67,22 +143,37 @@ def context_probe(encode: Callable[[list], np.ndarray], embedding: np.ndarray,
     Returns:
         A `Probe`.
     """
-    known = sense_sentences(word, num)
-    held_out = sense_sentences(word, num, part="held out")
-    senses = [sense for _, sense in held_out]
+    pairs = sense_sentences(word, num)
+    pairs += sense_sentences(word, num, part="held out")
+    sentences = [tokens for tokens, _ in pairs]
+    counts = words_around(sentences, word)
+    vectors = encode([(tokens, None) for tokens in sentences])
+    vectors = np.stack([vectors[row, tokens.index(word) + 1]  # after <cls>
+                        for row, tokens in enumerate(sentences)])
+    half = len(pairs) // 2
+    known, held_out = (
+        Sensed(sentences[rows], [sense for _, sense in pairs[rows]],
+               vectors[rows], counts[rows])
+        for rows in (slice(half), slice(half, None)))
 
-    def share(known_vectors: np.ndarray, vectors: np.ndarray) -> float:
-        guesses = nearest_sense(known_vectors, [s for _, s in known], vectors)
-        return float(np.mean([g == s for g, s in zip(guesses, senses)]))
+    def share(guess: Guess, known_rows: np.ndarray, rows: np.ndarray) -> float:
+        return share_right(guess(known_rows, known.senses, rows),
+                           held_out.senses)
 
-    def contextual(sentences: list[_Labelled]) -> np.ndarray:
-        vectors = encode([(tokens, None) for tokens, _ in sentences])
-        return np.stack([vectors[row, tokens.index(word) + 1]  # after <cls>
-                         for row, (tokens, _) in enumerate(sentences)])
+    static = np.repeat(embedding[[vocab[word]]], half, axis=0)
+    return Probe(share(nearest_sense, known.vectors, held_out.vectors),
+                 share(nearest_sense, static, static),
+                 share(naive_bayes_sense, known.counts, held_out.counts),
+                 known, held_out)
 
-    def static(sentences: list[_Labelled]) -> np.ndarray:
-        return np.repeat(embedding[[vocab[word]]], len(sentences), axis=0)
 
-    vectors = contextual(held_out)
-    return Probe(share(contextual(known), vectors),
-                 share(static(known), static(held_out)), vectors, senses)
+def words_around(sentences: Sequence[Sequence[str]], word: str) -> np.ndarray:
+    """(N, W) how often each sentence has each of the words but `word`."""
+    words = sorted({w for tokens in sentences for w in tokens} - {word})
+    columns = {w: i for i, w in enumerate(words)}
+    counts = np.zeros((len(sentences), len(words)))
+    for row, tokens in enumerate(sentences):
+        for w in tokens:
+            if w != word:
+                counts[row, columns[w]] += 1
+    return counts

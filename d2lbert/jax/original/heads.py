@@ -71,17 +71,11 @@ class BertForPreTraining(BertPreTrainedModel):
     def __call__(self, input_ids, attention_mask=None, token_type_ids=None,
                  labels=None, next_sentence_label=None, training=False,
                  output_attentions=False, output_hidden_states=False):
-        """Predict masked words and whether the second sentence is next.
+        """Predict masked words and the next sentence: `PreTrainingOutputs`.
 
-        Args:
-            input_ids, attention_mask, token_type_ids, output_attentions,
-                output_hidden_states: as in `BertModel`.
-            labels: (B, L) the words that were there; -100 is not counted.
-            next_sentence_label: (B,) 0 if it is the next one, 1 if not.
-
-        Returns:
-            `PreTrainingOutputs`; the loss is the sum of those that labels
-            are given for, None without labels.
+        The loss is the sum of those that there are labels for: (B, L) the
+        words that were there, -100 elsewhere; (B,) 0 for the next sentence
+        and 1 for another. All else is as in `BertModel`.
         """
         encoded = self.bert(
             input_ids, attention_mask, token_type_ids, training,
@@ -113,18 +107,12 @@ class BertForSequenceClassification(BertPreTrainedModel):
         self.classifier = Dense(self.config.num_labels)
 
     def __call__(self, input_ids, attention_mask=None, token_type_ids=None,
-                 labels=None, training=False,
-                 output_attentions=False, output_hidden_states=False):
-        """Classify texts or pairs of texts.
+                 labels=None, training=False, output_attentions=False,
+                 output_hidden_states=False):
+        """Classify texts or pairs: `ClassifierOutputs`, logits (B, C).
 
-        Args:
-            input_ids, attention_mask, token_type_ids, output_attentions,
-                output_hidden_states: as in `BertModel`.
-            labels: what `classifier_loss` takes for `config.problem`.
-
-        Returns:
-            `ClassifierOutputs`, logits (B, C); the loss is None without
-            labels.
+        Labels are what `classifier_loss` takes for `config.problem`; all
+        else is as in `BertModel`.
         """
         encoded = self.bert(
             input_ids, attention_mask, token_type_ids, training,

@@ -171,22 +171,12 @@ class BertPreTrainedModel(nn.Module):
 
     @classmethod
     def from_pretrained(cls, source, new=(), **labels):
-        """Load a checkpoint of Hugging Face.
+        """Load a checkpoint of Hugging Face: the net and its weights.
 
         Args:
-            source: a folder with config.json and the weights, or a name.
-            new: beginnings of the names of weights that may be missing and
-                then start anew; a classifier always may, and with
-                'classifier' it does.
-            labels: `num_labels`, `label_names`, `problem_type` of a
-                classifier, where config.json says something else.
-
-        Returns:
-            The net, and its weights {'params': …}.
-
-        Raises:
-            CheckpointError: for another architecture, or weights that do not
-                fit; see `load_checkpoint_folder`.
+            source: a folder, or the name of a model.
+            new, labels: as in `load_checkpoint_folder`, which says what does
+                not fit.
         """
         config, params, sizes = load_checkpoint_folder(
             source, cls.__name__, new, **labels)
@@ -211,21 +201,12 @@ class BertModel(BertPreTrainedModel):
     def __call__(self, input_ids, attention_mask=None, token_type_ids=None,
                  training=False, output_attentions=False,
                  output_hidden_states=False):
-        """Encode a batch.
+        """Encode a batch: `BertOutputs`.
 
-        Args:
-            input_ids: (B, L) integers.
-            attention_mask: (B, L), 1 for a token, 0 for padding; or None.
-            token_type_ids: (B, L) segments; None for a single one.
-            output_attentions: whether attention's weights are wanted.
-            output_hidden_states: whether those of all layers are wanted.
-
-        Returns:
-            `BertOutputs`.
-
-        Raises:
-            ValueError: for what `d2lbert.inputs.bert_inputs` refuses,
-                except inside `jax.jit`, where no values are known.
+        All inputs are (B, L) integers: tokens, the mask of attention, 1 for
+        a token and 0 for padding, and segments. Both flags add what is in
+        between. `d2lbert.inputs.bert_inputs` refuses bad inputs,
+        except inside `jax.jit`, where no values are known.
         """
         check(bert_inputs, input_ids, attention_mask, token_type_ids,
               config=self.config)

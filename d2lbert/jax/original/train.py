@@ -62,7 +62,6 @@ def fit(net, batches, num_steps, lr, warmup=0.1, device=None, params=None,
     """Train net on its own loss: AdamW, warm-up, linear decay.
 
     Args:
-        net: a `BertForPreTraining` or a `BertForSequenceClassification`.
         batches: iterable of dicts with labels; epoch after epoch.
         lr: peak learning rate; warmup: share of the steps that lead to it.
         device: None for the first accelerator, or the CPU.
@@ -70,8 +69,7 @@ def fit(net, batches, num_steps, lr, warmup=0.1, device=None, params=None,
         seed: fixes the new weights and the dropout.
 
     Returns:
-        The trained params, and the `LossLog`. Prints the last loss and the
-        examples a second.
+        The trained params, and the `LossLog`, whose report it prints.
     """
     device = device or try_gpu()
     init_key, key = jax.random.split(jax.random.key(seed))

@@ -52,15 +52,14 @@ def fit(net, batches, num_steps, lr, warmup=0.1, device=None, seed=None):
     """Train net on its own loss: AdamW, warm-up, linear decay.
 
     Args:
-        net: a `BertForPreTraining` or a `BertForSequenceClassification`.
         batches: iterable of dicts with labels; epoch after epoch.
         lr: peak learning rate; warmup: share of the steps that lead to it.
-        device: None for the first GPU, or the CPU.
+        device: None for the first accelerator, or the CPU.
         seed: fixes the dropout, and the weights if they are new; None leaves
             MXNet's generator as it is.
 
     Returns:
-        The `LossLog`. Prints the last loss and the examples a second.
+        The `LossLog`, whose report it prints.
     """
     set_seed(seed)
     device = device or try_gpu()

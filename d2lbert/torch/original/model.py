@@ -172,16 +172,9 @@ class BertPreTrainedModel(nn.Module):
         """Load a checkpoint of Hugging Face, in evaluation mode.
 
         Args:
-            source: a folder with config.json and the weights, or a name.
-            new: beginnings of the names of weights that may be missing and
-                then start anew; a classifier always may, and with
-                'classifier' it does.
-            labels: `num_labels`, `label_names`, `problem_type` of a
-                classifier, where config.json says something else.
-
-        Raises:
-            CheckpointError: for another architecture, or weights that do not
-                fit; see `load_checkpoint_folder`.
+            source: a folder, or the name of a model.
+            new, labels: as in `load_checkpoint_folder`, which says what does
+                not fit.
         """
         config, params, sizes = load_checkpoint_folder(
             source, cls.__name__, new, **labels)
@@ -207,20 +200,11 @@ class BertModel(BertPreTrainedModel):
 
     def forward(self, input_ids, attention_mask=None, token_type_ids=None,
                 output_attentions=False, output_hidden_states=False):
-        """Encode a batch.
+        """Encode a batch: `BertOutputs`.
 
-        Args:
-            input_ids: (B, L) integers.
-            attention_mask: (B, L), 1 for a token, 0 for padding; or None.
-            token_type_ids: (B, L) segments; None for a single one.
-            output_attentions: whether attention's weights are wanted.
-            output_hidden_states: whether those of all layers are wanted.
-
-        Returns:
-            `BertOutputs`.
-
-        Raises:
-            ValueError: for what `d2lbert.inputs.bert_inputs` refuses.
+        All inputs are (B, L) integers: tokens, the mask of attention, 1 for
+        a token and 0 for padding, and segments. Both flags add what is in
+        between. `d2lbert.inputs.bert_inputs` refuses bad inputs.
         """
         check(bert_inputs, input_ids, attention_mask, token_type_ids,
               config=self.config)

@@ -1,0 +1,76 @@
+"""Classifiers that count: what a task gives away to whom reads no order.
+
+Every score of a large model is compared with one of these.
+"""
+
+from collections.abc import Callable, Hashable, Iterable, Sequence
+
+import numpy as np
+
+Row = Sequence[Hashable]  # the features of an example, with repetition
+
+
+def naive_bayes(rows: Sequence[Row], labels: Sequence[int],
+                others: Sequence[Row]) -> np.ndarray:
+    """Labels for other examples, learned from rows of features.
+
+    Every feature is counted once more than it was seen with each label;
+    features that were never seen are passed over.
+
+    Args:
+        labels: integers from 0, one a row.
+
+    Returns:
+        (len(others),) array.
+    """
+    index: dict[Hashable, int] = {}
+    for row in rows:
+        for feature in row:
+            index.setdefault(feature, len(index))
+    counts = np.ones((max(labels) + 1, len(index)))
+    for row, label in zip(rows, labels):
+        np.add.at(counts[label], [index[f] for f in row], 1)
+    scores = np.log(counts / counts.sum(1, keepdims=True))
+    return np.array([
+        scores[:, [index[f] for f in row if f in index]].sum(1).argmax()
+        for row in others])
+
+
+def word_pmi(texts: Sequence[Iterable[str]]
+             ) -> tuple[dict[str, int], np.ndarray]:
+    """Pointwise mutual information of words that occur in the same text.
+
+    Args:
+        texts: sentences or paragraphs, iterables of words.
+
+    Returns:
+        {word: row} and the matrix of log P(v, w) / (P(v) P(w)).
+    """
+    words = sorted({word for text in texts for word in text})
+    index = {word: row for row, word in enumerate(words)}
+    joint = np.full((len(index), len(index)), 0.1)  # for what never occurs
+    for text in texts:
+        rows = [index[word] for word in set(text)]
+        joint[np.ix_(rows, rows)] += 1
+    joint /= len(texts)
+    single = joint.diagonal()
+    return index, np.log(joint / np.outer(single, single))
+
+
+def pmi_features(index: dict[str, int], pmi: np.ndarray
+                 ) -> Callable[[Sequence[str], Sequence[str]], list[str]]:
+    """A function from a pair to its largest and its mean PMI, rounded.
+
+    Words that stand in both sentences are left out.
+
+    Args:
+        index, pmi: as `word_pmi` gives them.
+    """
+    def features(premise: Sequence[str], hypothesis: Sequence[str]
+                 ) -> list[str]:
+        a = [index[w] for w in premise if w in index and w not in hypothesis]
+        b = [index[w] for w in hypothesis if w in index and w not in premise]
+        table = pmi[np.ix_(a, b)] if a and b else np.zeros((1, 1))
+        return [f"largest {2 * table.max():.0f}",
+                f"mean {4 * table.mean():.0f}"]
+    return features

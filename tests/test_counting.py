@@ -1,0 +1,39 @@
+"""Classifiers that count."""
+
+import numpy as np
+import pytest
+
+from d2lbert.data.counting import naive_bayes, pmi_features, word_pmi
+
+
+def test_naive_bayes_by_hand():
+    rows, labels = [["a", "b"], ["a", "a"], ["c"]], [0, 0, 1]
+    # P(a|0) = 4/7, P(b|0) = 2/7, P(c|0) = 1/7; P(c|1) = 2/4, the others 1/4
+    assert naive_bayes(rows, labels, [["a"], ["c"], ["b", "c"], ["?", "c"]]
+                       ).tolist() == [0, 1, 1, 1]
+    assert naive_bayes(rows, labels, [["a", "b", "c"]]).tolist() == [
+        int(1 / 4 * 1 / 4 * 1 / 2 > 4 / 7 * 2 / 7 * 1 / 7)]
+
+
+def test_naive_bayes_without_features_takes_the_first_label():
+    assert naive_bayes([["a"]], [1], [[], ["?"]]).tolist() == [0, 0]
+
+
+def test_pmi_by_hand():
+    index, pmi = word_pmi([["a", "b", "a"], ["a"], ["b"], ["c"]])
+    assert sorted(index) == ["a", "b", "c"]
+    a, b, c = (index[w] for w in "abc")
+    np.testing.assert_allclose(pmi, pmi.T)
+    assert pmi[a, b] == pytest.approx(
+        np.log((1.1 / 4) / ((2.1 / 4) * (2.1 / 4))))
+    assert pmi[a, c] < pmi[a, b]
+
+
+def test_pmi_of_a_pair_leaves_out_what_both_say():
+    index = {"a": 0, "b": 1, "c": 2}
+    pmi = np.array([[9, 1, 2], [1, 9, -3], [2, -3, 9.0]])
+    features = pmi_features(index, pmi)
+    assert features("a b".split(), "a c".split()) == [
+        "largest -6", "mean -12"]
+    assert features("a".split(), "b c ?".split()) == ["largest 4", "mean 6"]
+    assert features("a".split(), "a".split()) == ["largest 0", "mean 0"]
