@@ -134,6 +134,13 @@ def test_limits_scales_and_names_are_those_asked_for():
     assert names == ["a", "b"]
 
 
+def test_a_plot_of_one_step_has_no_warning(tmp_path, recwarn):
+    plot = Animator(xlim=[1, 1])
+    plot.add(1, 2.0)
+    plot.savefig(tmp_path / "one.png")
+    assert not list(recwarn)
+
+
 def test_curves_differ_in_colour_and_line_unless_told():
     (axes,) = figure_of().axes
     assert [line.get_color() for line in axes.lines] == list(

@@ -179,7 +179,7 @@ class Animator:
         for axes in panels:
             axes.set(xlabel=self.xlabel, ylabel=self.ylabel,
                      xscale=self.xscale, yscale=self.yscale,
-                     xlim=self.xlim, ylim=self.ylim)
+                     xlim=_apart(self.xlim), ylim=_apart(self.ylim))
             if self.legend and axes.lines:
                 axes.legend()
             if self._waiting and not self.X:
@@ -189,6 +189,11 @@ class Animator:
 
     def _name(self, i: int) -> str:
         return self.legend[i] if i < len(self.legend) else self.ylabel or "y"
+
+
+def _apart(limits: Sequence[float] | None) -> Sequence[float] | None:
+    """Limits of an axis; None where they are one, as with a single step."""
+    return limits if limits and limits[0] != limits[1] else None
 
 
 class _Display:
