@@ -281,6 +281,7 @@ def test_variants_of_pretraining_are_recorded():
 @pytest.mark.parametrize("name", ["masked LM alone", "left to right"])
 def test_a_variant_is_trained(name, monkeypatch):
     monkeypatch.setattr(variants, "STEPS", 10)
+    monkeypatch.setattr(variants, "EVERY", 10)
     monkeypatch.setattr(variants, "BATCH", 4)
     result = variants.train(**variants.VARIANTS[name])
     assert result["losses"] == variants.VARIANTS[name]["loss"]

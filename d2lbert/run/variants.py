@@ -31,9 +31,11 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "next sentence alone": {"loss": "next sentence"},
     "masked LM alone": {"loss": "masked LM"},
     "next sentence alone, seed 1": {"loss": "next sentence", "seed": 1},
+    "both losses, rate 3e-4": {"lr": 3e-4},
     "next sentence alone, rate 3e-4": {"loss": "next sentence", "lr": 3e-4},
     "left to right": {"loss": "left to right"},
-    "rate 1e-3": {"lr": 1e-3}, "rate 1e-2": {"lr": 1e-2},
+    "both losses, rate 1e-3": {"lr": 1e-3},
+    "both losses, rate 1e-2": {"lr": 1e-2},
     "one block": {"num_blks": 1},
 }
 
