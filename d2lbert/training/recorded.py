@@ -4,6 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from d2lbert.files import read_json, write_whole
+
 FOLDER = Path(__file__).with_name("recorded")
 
 
@@ -27,15 +29,15 @@ def recorded_run(name: str) -> dict[str, Any]:
     if name not in names:
         raise ValueError(f"no run {name!r} is recorded: choose from "
                          f"{', '.join(names)}")
-    return json.loads(path.read_text("utf-8"))
+    return read_json(path, dict)
 
 
 def write_recorded(name: str, run: dict[str, Any],
                    folder: str | Path = FOLDER) -> Path:
     """Write what `recorded_run` reads; numbers get four digits."""
     path = Path(folder, f"{name}.json")
-    path.write_text(json.dumps(_rounded(run), indent=1,
-                               ensure_ascii=False) + "\n", "utf-8")
+    write_whole(path, json.dumps(_rounded(run), indent=1,
+                                 ensure_ascii=False) + "\n")
     return path
 
 
