@@ -9,6 +9,7 @@ of the premise and one of the hypothesis, or how many words the two share.
 
 import numpy as np
 
+from d2lbert.data.counting import naive_bayes
 from d2lbert.data.snli import nli_folder, read_snli
 
 
@@ -30,24 +31,11 @@ def shared_words(premise, hypothesis):
     return [f"{shared} shared", f"{new} new", f"{shared} shared, {new} new"]
 
 
-def naive_bayes(train, test, features):
-    """Accuracy on test; train and test are premises, hypotheses and labels."""
-    def rows(data):
-        return [features(premise.lower().split(), hypothesis.lower().split())
-                for premise, hypothesis in zip(*data[:2])]
-
-    index, counted = {}, rows(train)
-    for row in counted:
-        for feature in row:
-            index.setdefault(feature, len(index))
-    counts = np.ones((3, len(index)))
-    for row, label in zip(counted, train[2]):
-        np.add.at(counts[label], [index[feature] for feature in row], 1)
-    scores = np.log(counts / counts.sum(1, keepdims=True))  # (3, features)
-    prior = np.log(np.bincount(train[2], minlength=3) / len(train[2]))
-    guesses = [(scores[:, [index[f] for f in row if f in index]].sum(1)
-                + prior).argmax() for row in rows(test)]
-    return float(np.mean(np.array(guesses) == np.array(test[2])))
+def accuracy(train, test, features):
+    """On test; train and test are premises, hypotheses and labels."""
+    known, asked = ([features(p.lower().split(), h.lower().split())
+                     for p, h in zip(*data[:2])] for data in (train, test))
+    return np.mean(naive_bayes(known, train[2], asked) == np.array(test[2]))
 
 
 def main():
@@ -60,7 +48,7 @@ def main():
     print(f"{constant:.3f} at most with the same answer to all")
     for features in (shared_words, words_of_the_premise,
                      words_of_the_hypothesis, pairs_of_words):
-        print(f"{naive_bayes(train, test, features):.3f} "
+        print(f"{accuracy(train, test, features):.3f} "
               f"{features.__name__.replace('_', ' ')}")
 
 

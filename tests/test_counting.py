@@ -8,15 +8,19 @@ from d2lbert.data.counting import naive_bayes, pmi_features, word_pmi
 
 def test_naive_bayes_by_hand():
     rows, labels = [["a", "b"], ["a", "a"], ["c"]], [0, 0, 1]
-    # P(a|0) = 4/7, P(b|0) = 2/7, P(c|0) = 1/7; P(c|1) = 2/4, the others 1/4
+    # P(0) = 3/5 and P(1) = 2/5; P(a|0) = 4/7, P(b|0) = 2/7, P(c|0) = 1/7;
+    # P(c|1) = 2/4, the others 1/4
     assert naive_bayes(rows, labels, [["a"], ["c"], ["b", "c"], ["?", "c"]]
                        ).tolist() == [0, 1, 1, 1]
     assert naive_bayes(rows, labels, [["a", "b", "c"]]).tolist() == [
-        int(1 / 4 * 1 / 4 * 1 / 2 > 4 / 7 * 2 / 7 * 1 / 7)]
+        int(2 / 5 * (1 / 4 * 1 / 4 * 2 / 4)
+            > 3 / 5 * (4 / 7 * 2 / 7 * 1 / 7))]
 
 
-def test_naive_bayes_without_features_takes_the_first_label():
-    assert naive_bayes([["a"]], [1], [[], ["?"]]).tolist() == [0, 0]
+def test_naive_bayes_without_features_takes_the_most_frequent_label():
+    rows, others = [["a"]] * 4, [[], ["?"]]
+    assert naive_bayes(rows, [1, 0, 1, 1], others).tolist() == [1, 1]
+    assert naive_bayes(rows, [1, 0, 1, 0], others).tolist() == [0, 0]  # a tie
 
 
 def test_pmi_by_hand():

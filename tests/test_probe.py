@@ -7,7 +7,6 @@ from d2lbert.data.mini.probe import (
     few_known,
     naive_bayes_sense,
     nearest_sense,
-    words_around,
 )
 from d2lbert.data.mini.wiki import PARTS, mini_wiki, sense_sentences
 from d2lbert.data.vocab import Vocab
@@ -23,16 +22,15 @@ def test_nearest_sense_goes_by_the_angle():
 
 
 def test_naive_bayes_goes_by_the_words_around():
-    sentences = ["the crane eats fish", "a crane eats frogs",
+    sentences = [s.split() for s in (
+        "the crane eats fish", "a crane eats frogs",
                  "the crane lifts steel", "a crane lifts bricks",
-                 "frogs see the crane", "steel for a crane"]
-    counts = words_around([s.split() for s in sentences], "crane")
-    assert counts.sum() == sum(len(s.split()) - 1 for s in sentences)
+                 "frogs see the crane", "steel for a crane")]
     senses = ["bird", "bird", "machine", "machine"]
-    assert naive_bayes_sense(counts[:4], senses, counts[4:]) == [
+    assert naive_bayes_sense(sentences[:4], senses, sentences[4:]) == [
         "bird", "machine"]
-    assert naive_bayes_sense(counts[:4], senses, 0 * counts[4:]) == [
-        "bird", "bird"]  # a tie
+    assert naive_bayes_sense(sentences[:4], senses, [["crane"], ["sky"]]) == [
+        "bird", "bird"]  # ties
 
 
 def probe(vector_of):
@@ -60,10 +58,10 @@ def test_a_model_that_knows_the_sense_is_always_right():
     assert 0.5 < result.counts <= 1.0
     assert (few_known(result, 1, draws=5) == 1.0).all()
     counted = few_known(result, 1, draws=5, guess=naive_bayes_sense,
-                        what="counts")
+                        what="sentences")
     assert 0.3 < counted.mean() < 0.9 and len(counted) == 5
     again = few_known(result, 1, draws=5, guess=naive_bayes_sense,
-                      what="counts")
+                      what="sentences")
     assert (counted == again).all()
 
 

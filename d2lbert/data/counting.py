@@ -14,26 +14,28 @@ def naive_bayes(rows: Sequence[Row], labels: Sequence[int],
                 others: Sequence[Row]) -> np.ndarray:
     """Labels for other examples, learned from rows of features.
 
-    Every feature is counted once more than it was seen with each label;
-    features that were never seen are passed over.
+    Labels, and features with each label, are counted once more than they
+    were seen (McCallum and Nigam, 1998); features that were never seen are
+    passed over.
 
     Args:
         labels: integers from 0, one a row.
 
     Returns:
-        (len(others),) array.
+        (len(others),) array; of equally likely labels the first.
     """
     index: dict[Hashable, int] = {}
     for row in rows:
         for feature in row:
             index.setdefault(feature, len(index))
-    counts = np.ones((max(labels) + 1, len(index)))
-    for row, label in zip(rows, labels):
+    priors = np.bincount(labels) + 1.0
+    counts = np.ones((len(priors), len(index)))
+    for row, label in zip(rows, labels, strict=True):
         np.add.at(counts[label], [index[f] for f in row], 1)
     scores = np.log(counts / counts.sum(1, keepdims=True))
-    return np.array([
-        scores[:, [index[f] for f in row if f in index]].sum(1).argmax()
-        for row in others])
+    sums = [scores[:, [index[f] for f in row if f in index]].sum(1)
+            for row in others]
+    return (np.log(priors) + sums).round(9).argmax(1)  # equal ones tie
 
 
 def word_pmi(texts: Sequence[Iterable[str]]

@@ -58,7 +58,7 @@ def padding_mask(F, valid_lens, K, num_heads):
     """
     if valid_lens is None:
         return None
-    columns = F.npx.arange_like(K, axis=1)
+    columns = F.npx.arange_like(K, axis=1).astype("float32")  # not K's
     lens = F.npx.reshape(valid_lens.astype("float32"), (-2, -1, 1))
     return F.np.repeat((columns < lens).astype("float32"), num_heads, axis=0)
 

@@ -10,13 +10,16 @@ The words around it, counted, are the rival that has to be beaten.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
+from d2lbert.data.counting import naive_bayes
 from d2lbert.data.mini.wiki import sense_sentences
 from d2lbert.data.vocab import Vocab
 
-Guess = Callable[[np.ndarray, Sequence[str], np.ndarray], list[str]]
+# Senses of others, from what is known of some and their senses
+Guess = Callable[[Any, Sequence[str], Any], list[str]]
 
 
 @dataclass(frozen=True)
@@ -27,12 +30,10 @@ class Sensed:
         sentences: list of N lists of tokens.
         senses: list of N senses.
         vectors: (N, H) the encoder's vectors of the homograph.
-        counts: (N, W) how often each of W words stands around it.
     """
     sentences: list[list[str]]
     senses: list[str]
     vectors: np.ndarray
-    counts: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class Probe:
     Attributes:
         contextual: share right with the encoder's vectors.
         static: share right with the token embedding alone.
-        counts: share right for a naive Bayes over the words around.
+        counts: share right for naive Bayes over the words of a sentence.
         known, held_out: the sentences, two `Sensed`.
         vectors, senses: those of the held-out sentences.
     """
@@ -76,26 +77,26 @@ def nearest_sense(known: np.ndarray, known_senses: Sequence[str],
     return [known_senses[i] for i in cosines.argmax(1)]
 
 
-def naive_bayes_sense(known: np.ndarray, known_senses: Sequence[str],
-                      counts: np.ndarray) -> list[str]:
+def naive_bayes_sense(known: Sequence[Sequence[str]],
+                      known_senses: Sequence[str],
+                      sentences: Sequence[Sequence[str]]) -> list[str]:
     """The likeliest sense of each sentence, from its words alone.
 
     Args:
-        known: (M, W) counts of words around known_senses, M names of which
-            each sense has as many; counts: (N, W).
+        known: M sentences, lists of words, of known_senses, M names.
+        sentences: N of them.
 
     Returns:
         A list of N senses; ties go to the sense that comes first.
     """
     senses = [*dict.fromkeys(known_senses)]
-    of_sense = np.array([known[np.array(known_senses) == sense].sum(0) + 1.0
-                         for sense in senses])  # one is added to each count
-    chances = np.log(of_sense / of_sense.sum(1, keepdims=True))
-    return [senses[i] for i in (counts @ chances.T).round(6).argmax(1)]
+    labels = [senses.index(sense) for sense in known_senses]
+    return [senses[i] for i in naive_bayes(known, labels, sentences)]
 
 
 def unit(vectors: np.ndarray) -> np.ndarray:
     """(N, H) -> (N, H), each row of length 1, or 0 if it was."""
+    vectors = np.asarray(vectors)
     norms = np.linalg.norm(vectors, axis=1, keepdims=True)
     return vectors / np.where(norms > 0, norms, 1)
 
@@ -112,7 +113,7 @@ def few_known(probe: Probe, num: int = 3, draws: int = 100, *,
 
     Args:
         guess: tells senses from known ones, as `nearest_sense` does.
-        what: it tells them by: "vectors" or "counts".
+        what: it tells them by: "vectors" or "sentences".
         seed: of the draws; the same seed draws the same sentences.
 
     Returns:
@@ -125,7 +126,8 @@ def few_known(probe: Probe, num: int = 3, draws: int = 100, *,
         rows = np.concatenate([
             rng.choice(np.flatnonzero(senses == sense), num, replace=False)
             for sense in dict.fromkeys(probe.known.senses)])
-        guesses = guess(known[rows], senses[rows].tolist(), asked)
+        guesses = guess([known[row] for row in rows], senses[rows].tolist(),
+                        asked)
         shares.append(share_right(guesses, probe.senses))
     return np.array(shares)
 
@@ -146,34 +148,22 @@ def context_probe(encode: Callable[[list], np.ndarray], embedding: np.ndarray,
     pairs = sense_sentences(word, num)
     pairs += sense_sentences(word, num, part="held out")
     sentences = [tokens for tokens, _ in pairs]
-    counts = words_around(sentences, word)
     vectors = encode([(tokens, None) for tokens in sentences])
     vectors = np.stack([vectors[row, tokens.index(word) + 1]  # after <cls>
                         for row, tokens in enumerate(sentences)])
     half = len(pairs) // 2
     known, held_out = (
         Sensed(sentences[rows], [sense for _, sense in pairs[rows]],
-               vectors[rows], counts[rows])
+               vectors[rows])
         for rows in (slice(half), slice(half, None)))
 
-    def share(guess: Guess, known_rows: np.ndarray, rows: np.ndarray) -> float:
+    def share(guess: Guess, known_rows: Any, rows: Any) -> float:
         return share_right(guess(known_rows, known.senses, rows),
                            held_out.senses)
 
     static = np.repeat(embedding[[vocab[word]]], half, axis=0)
     return Probe(share(nearest_sense, known.vectors, held_out.vectors),
                  share(nearest_sense, static, static),
-                 share(naive_bayes_sense, known.counts, held_out.counts),
+                 share(naive_bayes_sense, known.sentences,
+                       held_out.sentences),
                  known, held_out)
-
-
-def words_around(sentences: Sequence[Sequence[str]], word: str) -> np.ndarray:
-    """(N, W) how often each sentence has each of the words but `word`."""
-    words = sorted({w for tokens in sentences for w in tokens} - {word})
-    columns = {w: i for i, w in enumerate(words)}
-    counts = np.zeros((len(sentences), len(words)))
-    for row, tokens in enumerate(sentences):
-        for w in tokens:
-            if w != word:
-                counts[row, columns[w]] += 1
-    return counts
