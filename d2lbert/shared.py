@@ -12,7 +12,12 @@ from d2lbert.data.batches import (
     trim,
 )
 from d2lbert.data.corpora import load_corpus
-from d2lbert.data.counting import naive_bayes, pmi_features, word_pmi
+from d2lbert.data.counting import (
+    Neighbours,
+    naive_bayes,
+    pmi_features,
+    word_pmi,
+)
 from d2lbert.data.hub import DATA_HUB, DATA_URL, download, download_extract
 from d2lbert.data.mini.nli import mini_nli, senses as nli_senses
 from d2lbert.data.mini.probe import (

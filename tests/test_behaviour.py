@@ -141,6 +141,16 @@ def test_encodings_are_in_evaluation_mode(backend):  # [2]
 
 
 @each_backend()
+def test_word_logits_are_those_of_evaluation_mode(backend):
+    bert = make_bert(backend, V, **{**SIZES, "dropout": 0.5})
+    batch = make_batch()
+    expected = forward(bert, batch)[1]
+    bert.train([bert.d2l.to_tensors(batch)], V, 1, lr=0.0)  # training mode
+    np.testing.assert_allclose(bert.word_logits(bert.d2l.to_tensors(batch)),
+                               expected, atol=1e-6)
+
+
+@each_backend()
 def test_dropout_is_on_in_training(backend):
     bert = make_bert(backend, V, **{**SIZES, "dropout": 0.5})
     start = bert.export_params()

@@ -3,7 +3,12 @@
 import numpy as np
 import pytest
 
-from d2lbert.data.counting import naive_bayes, pmi_features, word_pmi
+from d2lbert.data.counting import (
+    Neighbours,
+    naive_bayes,
+    pmi_features,
+    word_pmi,
+)
 
 
 def test_naive_bayes_by_hand():
@@ -41,3 +46,13 @@ def test_pmi_of_a_pair_leaves_out_what_both_say():
         "largest -6", "mean -12"]
     assert features("a".split(), "b c ?".split()) == ["largest 4", "mean 6"]
     assert features("a".split(), "a".split()) == ["largest 0", "mean 0"]
+
+
+def test_neighbours_by_hand():
+    rivals = Neighbours([s.split() for s in (
+        "^ a b a $", "^ a c a $", "^ a c d $", "^ b $")])
+    assert rivals("a", "a") == ["a", "c", "b", "b"]
+    assert rivals("a", "d") == ["a", "c", "c", "c"]
+    assert rivals("d", "$") == ["a", "a", "a", "a"]  # the end is not said
+    assert rivals("?", "?") == ["a", "a", "a", "a"]
+    assert len(rivals.rivals) == len(rivals("?", "?"))

@@ -12,17 +12,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from harness import installed
+from harness import each_backend, installed
 
 from d2lbert.backends import BACKENDS, load_backend
 from d2lbert.checkpoints.d2l import BERT_MINI
 from d2lbert.checkpoints.params import initial_params, load_params
+from d2lbert.data.corpora import load_corpus
 from d2lbert.original.config import BertConfig
 from d2lbert.original.huggingface import save_checkpoint_folder
 from d2lbert.original.tokenizer import BertTokenizer
 from d2lbert.run import nli, pretraining, sentiment, variants
 from d2lbert.run.__main__ import arguments, main
-from d2lbert.run.record import record
+from d2lbert.run.record import GAPS, predictions, record
 from d2lbert.run.report import markdown_table
 from d2lbert.run.workers import Workers, be_worker
 from d2lbert.training.recorded import recorded_run
@@ -250,6 +251,21 @@ def test_results_of_backends_are_recorded_one_after_another(tmp_path):
     assert run["runs"]["torch"]["held_out_mlm"] == 1.2346
     with pytest.raises(ValueError, match="mxnet was trained by"):
         record([recordable("mxnet", recipe={"num_steps": 30})], "", tmp_path)
+
+
+@each_backend()
+def test_predictions_are_recorded_beside_their_rivals(backend, tmp_path):
+    corpus = load_corpus("mini-wiki")
+    result = predictions("bert.mini", corpus, 32, backend)
+    right = result["right"]
+    assert right["BERT"] > max(
+        share for name, share in right.items() if name != "BERT")
+    assert 0.1 < right["most frequent word"] < right["both neighbours"]
+    assert result["words"] > 1000 and len(result["gaps"]) == len(GAPS)
+    for gap, (text, word) in zip(result["gaps"], GAPS):
+        assert (gap["text"], gap["word"]) == (text, word)
+        assert gap["chances"] == sorted(gap["chances"], reverse=True)
+        assert len(gap["best"]) == 5 and 0 < sum(gap["chances"]) <= 1
 
 
 def test_what_is_recorded_can_be_repeated_by_its_command():

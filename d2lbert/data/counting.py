@@ -3,6 +3,7 @@
 Every score of a large model is compared with one of these.
 """
 
+from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterable, Sequence
 
 import numpy as np
@@ -76,3 +77,41 @@ def pmi_features(index: dict[str, int], pmi: np.ndarray
         return [f"largest {2 * table.max():.0f}",
                 f"mean {4 * table.mean():.0f}"]
     return features
+
+
+class Neighbours:
+    """What counts of a text say between two tokens: rivals of a masked LM.
+
+    Args:
+        sentences: to count, lists of tokens. The first and the last token of
+            each, such as "<cls>" and "<sep>", are only neighbours.
+
+    Attributes:
+        most_frequent: the token; after, before: {token: the most frequent
+            next to it}; between: {(left, right): the one between them}.
+    """
+    rivals = ("most frequent word", "previous token", "next token",
+              "both neighbours")
+
+    def __init__(self, sentences: Iterable[Sequence[Hashable]]) -> None:
+        words: Counter = Counter()
+        tables: list[dict] = [defaultdict(Counter) for _ in range(3)]
+        after, before, between = tables
+        for tokens in sentences:
+            words.update(tokens[1:-1])
+            for left, word, right in zip(tokens, tokens[1:], tokens[2:]):
+                after[left][word] += 1
+                before[right][word] += 1
+                between[left, right][word] += 1
+        self.most_frequent = words.most_common(1)[0][0]
+        self.after, self.before, self.between = (
+            {key: counts.most_common(1)[0][0] for key, counts in
+             table.items()} for table in tables)
+
+    def __call__(self, left: Hashable, right: Hashable) -> list[Hashable]:
+        """What each of the rivals says between two tokens."""
+        next_to = self.after.get(left, self.most_frequent)
+        return [self.most_frequent, next_to,
+                self.before.get(right, self.most_frequent),
+                self.between.get((left, right),
+                                 self.before.get(right, next_to))]

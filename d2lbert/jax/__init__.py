@@ -89,6 +89,7 @@ from d2lbert.jax.train import (
     train_bert,
     try_all_gpus,
     try_gpu,
+    word_logits,
 )
 from d2lbert.shared import *
 

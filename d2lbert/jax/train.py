@@ -243,6 +243,24 @@ def _encode_batch(net, params, tokens, segments, valid_lens):
     return net.apply(params, tokens, segments, valid_lens)[0]
 
 
+def word_logits(net, params, batch):
+    """Logits of the words at a batch's prediction slots, in evaluation mode.
+
+    Args:
+        batch: as a loader gives it; its first four arrays are needed.
+
+    Returns:
+        (B, P, V) array.
+    """
+    return to_numpy(_predict_batch(net, params, *batch[:4]))
+
+
+@partial(jax.jit, static_argnums=0)
+def _predict_batch(net, params, tokens, segments, valid_lens, positions):
+    """(B, L) twice, (B,), (B, P) -> (B, P, V)."""
+    return net.apply(params, tokens, segments, valid_lens, positions)[1]
+
+
 def get_bert_encoding(net, params, tokens_a, tokens_b=None, *, vocab):
     """Encode one sentence or one pair, in evaluation mode (d2l 15.10.2).
 

@@ -90,6 +90,7 @@ from d2lbert.mxnet.train import (  # noqa: E402
     train_bert,
     try_all_gpus,
     try_gpu,
+    word_logits,
 )
 from d2lbert.shared import *  # noqa: E402
 

@@ -236,6 +236,19 @@ def encode(net, pairs, vocab):
     return net(*inputs)[0].asnumpy()
 
 
+def word_logits(net, batch):
+    """Logits of the words at a batch's prediction slots, in evaluation mode.
+
+    Args:
+        batch: as a loader gives it; its first four arrays are needed.
+
+    Returns:
+        (B, P, V) array.
+    """
+    inputs = (x.as_in_ctx(devices_of(net)[0]) for x in to_tensors(batch)[:4])
+    return net(*inputs)[1].asnumpy()
+
+
 def get_bert_encoding(net, tokens_a, tokens_b=None, *, vocab):
     """Encode one sentence or one pair, in evaluation mode (d2l 15.10.2).
 

@@ -82,6 +82,10 @@ class Model:
         """Encodings (N, L, H) of sentences and pairs."""
         return self.d2l.encode(*self.parts, pairs, vocab)
 
+    def word_logits(self, batch: Sequence[Any]) -> np.ndarray:
+        """Logits (B, P, V) of the words at a batch's prediction slots."""
+        return self.d2l.word_logits(*self.parts, batch)
+
     # A classifier of pairs
 
     def fine_tune(self, train_iter: Iterable[Any], dev_iter: Iterable[Any],

@@ -2,24 +2,44 @@
 
     python -m d2lbert.run.record results/wikitext-2 "one NVIDIA H100"
 
-Results of further backends are added to those that are recorded already.
+Results of further backends are added to those that are recorded already. Of
+a model that lies beside its numbers, as `make run` leaves it, what it predicts
+is kept as well.
 """
 
 import json
 import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from d2lbert.backends import BACKENDS
+from d2lbert.checkpoints.d2l import load_pretrained_params
 from d2lbert.data.batches import PretrainingBatches, corpus_vocab
 from d2lbert.data.corpora import Corpus, load_corpus
-from d2lbert.data.pretraining import RESERVED_TOKENS
+from d2lbert.data.counting import Neighbours
+from d2lbert.data.pretraining import RESERVED_TOKENS, get_tokens_and_segments
+from d2lbert.data.vocab import Vocab
+from d2lbert.run.models import Model, make_bert
 from d2lbert.run.report import thinned
 from d2lbert.training.recorded import FOLDER, recorded_run, write_recorded
 
 EVERY = 10  # steps of which a mean is kept
+# Sentences of which the model has not read one, and the word that is hidden
+GAPS = (("she was born in new <mask> in 1912 .", "york"),
+        ("the film was directed by a <mask> man from london .", "young"),
+        ("the song reached number <mask> on the chart .", "one"),
+        ("the storm reached the coast , and the <mask> fell for two days .",
+         "rain"),
+        ("during the war the ship was hit by a <mask> and sank .",
+         "torpedo"),
+        ("after the game the <mask> said that his team had played well .",
+         "coach"),
+        ("the river rises in the <mask> and flows to the sea .",
+         "mountains"),
+        ("the church was built of <mask> in the 13th century .", "stone"))
 SCORES = ("held_out_mlm", "held_out_nsp", "held_out_accuracy")
 
 
@@ -73,6 +93,60 @@ def shared_word(corpus: Corpus, max_len: int, frequent: int = 20) -> float:
     return float(np.mean(right))
 
 
+def predictions(name: str | Path, corpus: Corpus, max_len: int,
+                backend: str = "torch") -> dict[str, Any]:
+    """What a pretrained model says of hidden words, beside its neighbours.
+
+    Args:
+        name: of the model, as `load_pretrained_params` takes it.
+        backend: that computes; the weights are the same in all.
+
+    Returns:
+        `right`: {rival or "BERT": share of held-out words}, of `words`; and
+        `gaps`, for each of GAPS its `text`, `word`, what both `neighbours`
+        say, and the five `best` with their `chances`.
+    """
+    params, vocab, sizes = load_pretrained_params(name)
+    bert = make_bert(backend, len(vocab), dropout=0.0, **sizes)
+    bert.import_params(params)
+    rivals = Neighbours(vocab[["<cls>", *sentence, "<sep>"]]
+                        for paragraph in corpus.train
+                        for sentence in paragraph)
+    right = [row for batch in PretrainingBatches(
+        corpus.held_out, vocab, 256, max_len, is_train=False)
+        for row in _right(bert, batch, rivals)]
+    names = *Neighbours.rivals, "BERT"
+    return {"right": dict(zip(names, np.mean(right, 0).tolist())),
+            "words": len(right),
+            "gaps": [_fill(bert, vocab, rivals, *gap) for gap in GAPS]}
+
+
+def _right(bert: Model, batch: Sequence[np.ndarray], rivals: Neighbours
+           ) -> Iterator[np.ndarray]:
+    """Of each slot that counts, whether the rivals and BERT are right."""
+    tokens, _, _, positions, weights, labels, _ = batch
+    guesses = bert.word_logits(bert.d2l.to_tensors(batch)).argmax(2)
+    for b, p in zip(*weights.nonzero()):
+        at = positions[b, p]
+        said = rivals(int(tokens[b, at - 1]), int(tokens[b, at + 1]))
+        yield np.equal([*said, guesses[b, p]], labels[b, p])
+
+
+def _fill(bert: Model, vocab: Vocab, rivals: Neighbours, text: str, word: str
+          ) -> dict[str, Any]:
+    tokens, segments = get_tokens_and_segments(text.split())
+    at = tokens.index("<mask>")
+    batch = bert.d2l.to_tensors(tuple(np.array(x, "int32") for x in (
+        [vocab[tokens]], [segments], [len(tokens)], [[at]])))
+    chances = np.exp(bert.word_logits(batch)[0, 0].astype("float64"))
+    best = [int(i) for i in chances.argsort()[::-1][:5]]
+    *_, said = rivals(*vocab[[tokens[at - 1], tokens[at + 1]]])
+    return {"text": text, "word": word,
+            "neighbours": vocab.to_tokens([said])[0],
+            "best": vocab.to_tokens(best),
+            "chances": (chances[best] / chances.sum()).tolist()}
+
+
 def main(folder: str, device: str) -> None:
     """Record the results that `make run` has left in a folder."""
     files = [Path(folder, f"{backend}.json") for backend in BACKENDS]
@@ -80,8 +154,13 @@ def main(folder: str, device: str) -> None:
                if file.exists()]
     path = record(results, device)
     run = recorded_run(path.stem)
-    run["shared_word_accuracy"] = shared_word(
-        load_corpus(run["corpus"]), run["recipe"]["max_len"])
+    corpus, max_len = load_corpus(run["corpus"]), run["recipe"]["max_len"]
+    run["shared_word_accuracy"] = shared_word(corpus, max_len)
+    for backend in BACKENDS:
+        if Path(folder, backend).is_dir():
+            run["predictions"] = {"weights": backend} | predictions(
+                Path(folder, backend), corpus, max_len)
+            break
     write_recorded(path.stem, run)
     print(path, *recorded_run(path.stem)["runs"])
 

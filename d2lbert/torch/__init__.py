@@ -86,6 +86,7 @@ from d2lbert.torch.train import (
     train_bert,
     try_all_gpus,
     try_gpu,
+    word_logits,
 )
 
 

@@ -208,6 +208,20 @@ def encode(net, pairs, vocab):
         return to_numpy(net(*inputs)[0])
 
 
+def word_logits(net, batch):
+    """Logits of the words at a batch's prediction slots, in evaluation mode.
+
+    Args:
+        batch: as a loader gives it; its first four arrays are needed.
+
+    Returns:
+        (B, P, V) array.
+    """
+    with evaluation(net) as device:
+        inputs = (x.to(device) for x in to_tensors(batch)[:4])
+        return to_numpy(net(*inputs)[1])
+
+
 def get_bert_encoding(net, tokens_a, tokens_b=None, *, vocab):
     """Encode one sentence or one pair, in evaluation mode (d2l 15.10.2).
 
