@@ -96,6 +96,11 @@ def frame_problems(cells):
             yield f"{part.title!r} is not named `Exercise {number}: …`"
         if not part.having("solution"):
             yield f"{part.title!r} has no solution"
+    for cell in cells:  # the student has no cell of a solution
+        if cell.cell_type == "markdown" and "solution" in tags(cell):
+            yield from (f"{title!r} stands in a solution: `+++` before it"
+                        for _, level, title in headings(cell.source)
+                        if level < 4)
     references = "\n".join(c.source for c in parts.get("References", []))
     items = re.findall(r"^(?:[*-]|\d+\.) .*?(?=^(?:[*-]|\d+\.) |\Z)",
                        references, re.M | re.S)

@@ -251,6 +251,18 @@ def test_a_person_sees_one_figure_that_is_redrawn(kernel):
     assert new["transient"] != first["transient"]
 
 
+@pytest.mark.parametrize("setting", [BUILD, LIVE])
+def test_captured_training_leaves_no_figure(kernel, setting):
+    captured = """
+from IPython.utils.capture import capture_output
+with capture_output():
+    exec({cell!r})
+""".format(cell=CELL.format(setting=setting, pause=0))
+    assert run_cell(kernel, captured) == []
+    assert run_cell(kernel, "%%capture\n" + CELL.format(
+        setting=setting, pause=0)) == []
+
+
 WATCHED = """
 import os
 {setting}

@@ -30,7 +30,7 @@ def load_data_wiki(to_tensors: AsTensors, batch_size: int, max_len: int,
                    corpus: str | Path = "wikitext-2", seed: int = 0,
                    order: str = "frequency"
                    ) -> tuple[PretrainingBatches, Vocab]:
-    """Load a corpus for pretraining (d2l 15.9.3).
+    """Load a corpus for pretraining (d2l 15.9.2).
 
     Args:
         corpus: 'wikitext-2', 'mini-wiki' (bundled) or a path to a text

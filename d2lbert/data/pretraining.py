@@ -186,7 +186,7 @@ def truncate_pairs(len_a: np.ndarray | int, len_b: np.ndarray | int,
     """Cut pairs to max_len - 3 tokens, leaving room for `<cls>`, 2 `<sep>`.
 
     The longer sentence loses its last token until the pair fits, the second
-    one when both are equal (d2l 15.9.3, there for SNLI; d2l's pretraining
+    one when both are equal (d2l 16.7.2, there for SNLI; d2l's pretraining
     throws such pairs away).
 
     Returns:

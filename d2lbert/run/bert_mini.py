@@ -12,7 +12,7 @@ from d2lbert.checkpoints.d2l import BERT_MINI
 from d2lbert.run.pretraining import Recipe, pretrain
 
 # Without dropout, as in the chapter on pretraining, but for four times as many
-# and longer pairs.
+# pairs.
 RECIPE = Recipe(batch_size=128, max_len=64, num_steps=4000, lr=3e-3,
                 dropout=0.0, positions=64)
 

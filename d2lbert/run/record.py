@@ -102,7 +102,7 @@ def predictions(name: str | Path, corpus: Corpus, max_len: int,
         backend: that computes; the weights are the same in all.
 
     Returns:
-        `right`: {rival or "BERT": share of held-out words}, of `words`; and
+        `right`: {rival or "BERT": share of hidden words}, of `words`; and
         `gaps`, for each of GAPS its `text`, `word`, what both `neighbours`
         say, and the five `best` with their `chances`.
     """
@@ -114,19 +114,20 @@ def predictions(name: str | Path, corpus: Corpus, max_len: int,
                         for sentence in paragraph)
     right = [row for batch in PretrainingBatches(
         corpus.held_out, vocab, 256, max_len, is_train=False)
-        for row in _right(bert, batch, rivals)]
+        for row in _right(bert, batch, rivals, vocab["<mask>"])]
     names = *Neighbours.rivals, "BERT"
     return {"right": dict(zip(names, np.mean(right, 0).tolist())),
             "words": len(right),
             "gaps": [_fill(bert, vocab, rivals, *gap) for gap in GAPS]}
 
 
-def _right(bert: Model, batch: Sequence[np.ndarray], rivals: Neighbours
-           ) -> Iterator[np.ndarray]:
-    """Of each slot that counts, whether the rivals and BERT are right."""
+def _right(bert: Model, batch: Sequence[np.ndarray], rivals: Neighbours,
+           mask: int) -> Iterator[np.ndarray]:
+    """Of each slot whose token is hidden, whether the rivals are right."""
     tokens, _, _, positions, weights, labels, _ = batch
+    hidden = np.take_along_axis(tokens, positions, 1) == mask
     guesses = bert.word_logits(bert.d2l.to_tensors(batch)).argmax(2)
-    for b, p in zip(*weights.nonzero()):
+    for b, p in zip(*np.logical_and(weights, hidden).nonzero()):
         at = positions[b, p]
         said = rivals(int(tokens[b, at - 1]), int(tokens[b, at + 1]))
         yield np.equal([*said, guesses[b, p]], labels[b, p])

@@ -122,7 +122,8 @@ class Animator:
         self.Y: list[list[float]] = []
         self._waiting = ""
         self._display: _Display | _Rows = (
-            _Display(self) if _kernel_shell() else _Rows(self))
+            _Display(self) if _kernel_shell() and not _is_captured()
+            else _Rows(self))
 
     def add(self, x: Any, y: Any) -> None:
         """Add a point to each curve.
@@ -294,6 +295,12 @@ def _kernel_shell() -> Any:
     ipython = sys.modules.get("IPython")
     shell = ipython and ipython.get_ipython()
     return shell if getattr(shell, "kernel", None) else None
+
+
+def _is_captured() -> bool:
+    """Does IPython's `capture_output`, or `%%capture`, take all outputs?"""
+    from IPython.core.displaypub import CapturingDisplayPublisher
+    return isinstance(_kernel_shell().display_pub, CapturingDisplayPublisher)
 
 
 def _is_many(value: Any) -> bool:
