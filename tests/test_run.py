@@ -18,6 +18,7 @@ from d2lbert.backends import BACKENDS, load_backend
 from d2lbert.checkpoints.d2l import BERT_MINI
 from d2lbert.checkpoints.params import initial_params, load_params
 from d2lbert.data.corpora import load_corpus
+from d2lbert.data.counting import Neighbours
 from d2lbert.original.config import BertConfig
 from d2lbert.original.huggingface import save_checkpoint_folder
 from d2lbert.original.tokenizer import BertTokenizer
@@ -281,7 +282,10 @@ def test_what_is_recorded_can_be_repeated_by_its_command():
         assert len(numbers["mlm"]) == len(numbers["nsp"]) == steps
         assert numbers["held_out_mlm"] < run["unigram_entropy"] - 1
         assert numbers["held_out_accuracy"] > 0.7
-    assert {"torch", "jax"} <= set(run["runs"])
+    assert [*run["runs"]] == [*BACKENDS]
+    said = run["predictions"]
+    assert [*said["right"]] == [*Neighbours.rivals, "BERT"]
+    assert [(gap["text"], gap["word"]) for gap in said["gaps"]] == [*GAPS]
 
 
 def test_variants_of_pretraining_are_recorded():
