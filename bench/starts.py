@@ -87,6 +87,8 @@ def main():
     parser.add_argument("--model", default="bert.mini")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--epochs", type=int, default=RECIPE.num_epochs)
+    parser.add_argument("--only", nargs="*", metavar="START",
+                        help="the starts, by their names in the table")
     args = parser.parse_args()
     folder = nli_folder("mini-nli")
     params, vocab, sizes = load_pretrained_params(args.model)
@@ -97,6 +99,8 @@ def main():
     for name, found in counted(splits):
         print(row(name, found), flush=True)
     for name, start in starts(params, vocab).items():
+        if args.only and name not in args.only:
+            continue
         found = []
         for seed in range(args.seeds):
             with contextlib.redirect_stdout(io.StringIO()):

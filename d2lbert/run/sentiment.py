@@ -61,7 +61,7 @@ class Recipe:
 
 
 PRETRAINING = Recipe(lr=2e-3, num_steps=900, max_length=32)
-RECIPES = {CORPUS: Recipe(lr=1e-3, num_epochs=10, max_length=64),
+RECIPES = {CORPUS: Recipe(lr=5e-4, num_epochs=15, max_length=64),
            "other": Recipe(lr=5e-4, num_epochs=3, vocab_size=8000)}
 # From a checkpoint (BERT paper, A.3)
 _FROM_CHECKPOINT = Recipe(lr=3e-5, num_epochs=3)
