@@ -358,6 +358,8 @@ def test_a_worker_that_dies_leaves_the_others_alone(monkeypatch, tmp_path):
     (2, {"backend": "torch", "failed": "killed by SIGTERM"})])
 def test_ctrl_c_waits_for_the_one_that_trains(
         interrupts, expected, monkeypatch, tmp_path):
+    # A program that a shell has started with & ignores Ctrl-C
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     stubborn = ("def note(*_):\n"
                 f"    if {interrupts} == 1:\n"
                 "        leave()\n"

@@ -29,4 +29,5 @@ from d2lbert.toy.train import (
     train_bert,
     try_all_gpus,
     try_gpu,
+    word_logits,
 )

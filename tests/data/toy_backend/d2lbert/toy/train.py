@@ -131,6 +131,19 @@ def encode(net, pairs, vocab):
     return net(*pad_inputs(pairs, vocab))[0].value
 
 
+def word_logits(net, batch):
+    """Logits of the words at a batch's prediction slots, in evaluation mode.
+
+    Args:
+        batch: as a loader gives it; its first four arrays are needed.
+
+    Returns:
+        (B, P, V) array.
+    """
+    net.train(False)
+    return net(*batch[:4])[1].value
+
+
 def get_bert_encoding(net, tokens_a, tokens_b=None, *, vocab):
     """Encode one sentence or one pair, in evaluation mode (d2l 15.10.2).
 
