@@ -21,6 +21,12 @@ def pytest_configure(config):
             config.rootpath / "tests" / "sanitize.cfg")
 
 
+def pytest_collection_modifyitems(items):
+    """Begin with the longest file, so that no worker waits for it at the end.
+    """
+    items.sort(key=lambda item: item.path.name != "test_mutations.py")
+
+
 def keep_to_own_cores():
     """Give each of pytest-xdist's workers, and what it starts, its cores.
 

@@ -151,14 +151,13 @@ def test_a_broken_copy_turns_red(file, old, new, test, tmp_path):
     files = [path.relative_to(ROOT) for path, text in TESTS.items()
              if f"{test}(" in text]
     for part in ("d2lbert", "tests"):
-        shutil.copytree(ROOT / part, tmp_path / part,
-                        ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(ROOT / part, tmp_path / part)  # compiled, too
     path = tmp_path / "d2lbert" / file
     source = path.read_text()
     assert source.count(old) == 1, f"{file} no longer has {old!r} once"
     path.write_text(source.replace(old, new))
     found = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:xdist", "-p",
+        [sys.executable, "-m", "pytest", "-qx", "-p", "no:xdist", "-p",
          "no:cacheprovider", *files, "-k", chosen],
         cwd=tmp_path, capture_output=True, text=True,
         env={**os.environ, "PYTHONPATH": str(tmp_path)})
