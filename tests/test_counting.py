@@ -26,6 +26,7 @@ def test_naive_bayes_without_features_takes_the_most_frequent_label():
     rows, others = [["a"]] * 4, [[], ["?"]]
     assert naive_bayes(rows, [1, 0, 1, 1], others).tolist() == [1, 1]
     assert naive_bayes(rows, [1, 0, 1, 0], others).tolist() == [0, 0]  # a tie
+    assert naive_bayes(rows, [1, 0, 1, 1], []).tolist() == []
 
 
 def test_pmi_by_hand():
@@ -56,3 +57,6 @@ def test_neighbours_by_hand():
     assert rivals("d", "$") == ["a", "a", "a", "a"]  # the end is not said
     assert rivals("?", "?") == ["a", "a", "a", "a"]
     assert len(rivals.rivals) == len(rivals("?", "?"))
+    for nothing in ([], [[]], [["^", "$"]]):
+        with pytest.raises(ValueError, match="no sentence has a token"):
+            Neighbours(nothing)

@@ -24,8 +24,8 @@ def test_nearest_sense_goes_by_the_angle():
 def test_naive_bayes_goes_by_the_words_around():
     sentences = [s.split() for s in (
         "the crane eats fish", "a crane eats frogs",
-                 "the crane lifts steel", "a crane lifts bricks",
-                 "frogs see the crane", "steel for a crane")]
+        "the crane lifts steel", "a crane lifts bricks",
+        "frogs see the crane", "steel for a crane")]
     senses = ["bird", "bird", "machine", "machine"]
     assert naive_bayes_sense(sentences[:4], senses, sentences[4:]) == [
         "bird", "machine"]

@@ -255,7 +255,7 @@ def test_results_of_backends_are_recorded_one_after_another(tmp_path):
 
 
 @each_backend()
-def test_predictions_are_recorded_beside_their_rivals(backend, tmp_path):
+def test_predictions_are_recorded_beside_their_rivals(backend):
     corpus = load_corpus("mini-wiki")
     result = predictions("bert.mini", corpus, 32, backend)
     right = result["right"]

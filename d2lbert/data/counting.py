@@ -34,8 +34,9 @@ def naive_bayes(rows: Sequence[Row], labels: Sequence[int],
     for row, label in zip(rows, labels, strict=True):
         np.add.at(counts[label], [index[f] for f in row], 1)
     scores = np.log(counts / counts.sum(1, keepdims=True))
-    sums = [scores[:, [index[f] for f in row if f in index]].sum(1)
-            for row in others]
+    sums = np.zeros((len(others), len(priors)))
+    for i, row in enumerate(others):
+        sums[i] = scores[:, [index[f] for f in row if f in index]].sum(1)
     return (np.log(priors) + sums).round(9).argmax(1)  # equal ones tie
 
 
@@ -89,6 +90,9 @@ class Neighbours:
     Attributes:
         most_frequent: the token; after, before: {token: the most frequent
             next to it}; between: {(left, right): the one between them}.
+
+    Raises:
+        ValueError: if there is nothing between two edges.
     """
     rivals = ("most frequent word", "previous token", "next token",
               "both neighbours")
@@ -103,6 +107,8 @@ class Neighbours:
                 after[left][word] += 1
                 before[right][word] += 1
                 between[left, right][word] += 1
+        if not words:
+            raise ValueError("no sentence has a token between its edges")
         self.most_frequent = words.most_common(1)[0][0]
         self.after, self.before, self.between = (
             {key: counts.most_common(1)[0][0] for key, counts in

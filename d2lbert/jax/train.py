@@ -11,7 +11,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from d2lbert.data.batches import take
 from d2lbert.data.pretraining import pad_inputs
-from d2lbert.inputs import encoder_inputs, pretraining_batch
+from d2lbert.inputs import encoder_inputs, prediction_slots, pretraining_batch
 from d2lbert.jax.data import to_numpy
 from d2lbert.jax.fast import fused_batch_loss, is_plain_cross_entropy
 from d2lbert.jax.inputs import check
@@ -251,7 +251,15 @@ def word_logits(net, params, batch):
 
     Returns:
         (B, P, V) array.
+
+    Raises:
+        ValueError: for what `d2lbert.inputs.encoder_inputs` and
+            `prediction_slots` refuse.
     """
+    tokens, segments, valid_lens, positions = batch[:4]
+    check(encoder_inputs, tokens, segments, valid_lens,
+          vocab_size=net.vocab_size, max_len=net.max_len)
+    check(prediction_slots, positions, shape=tokens.shape)
     return to_numpy(_predict_batch(net, params, *batch[:4]))
 
 

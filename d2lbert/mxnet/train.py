@@ -244,8 +244,12 @@ def word_logits(net, batch):
 
     Returns:
         (B, P, V) array.
+
+    Raises:
+        ValueError: for what `d2lbert.inputs.encoder_inputs` and
+            `prediction_slots` refuse.
     """
-    inputs = (x.as_in_ctx(devices_of(net)[0]) for x in to_tensors(batch)[:4])
+    inputs = (x.as_in_ctx(devices_of(net)[0]) for x in to_tensors(batch[:4]))
     return net(*inputs)[1].asnumpy()
 
 

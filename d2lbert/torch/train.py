@@ -216,9 +216,13 @@ def word_logits(net, batch):
 
     Returns:
         (B, P, V) array.
+
+    Raises:
+        ValueError: for what `d2lbert.inputs.encoder_inputs` and
+            `prediction_slots` refuse.
     """
     with evaluation(net) as device:
-        inputs = (x.to(device) for x in to_tensors(batch)[:4])
+        inputs = (x.to(device) for x in to_tensors(batch[:4]))
         return to_numpy(net(*inputs)[1])
 
 
