@@ -3,10 +3,11 @@
 `fused_attention` is `dot_product_attention` by JAX itself, which takes a
 single kernel where the device has one.
 
-`fused_batch_loss` is the loss without the (slots, V) arrays of the masked
-LM. With a real vocabulary most of the time of pretraining goes into the
-logits, their softmax and their gradients. Here the slots of weight 1, and only
-they, are projected onto the vocabulary, a few hundred at a time, and the
+`fused_batch_loss` is the loss without the work that it does not need. The
+last block computes the vectors of `<cls>` and of the prediction slots alone.
+And the (slots, V) arrays of the masked LM, with a real vocabulary most of the
+time of pretraining, are never there as a whole: the slots of weight 1, and
+only they, are projected onto the vocabulary, a few hundred at a time, and the
 gradient is taken at once, while the logits are at hand. The results are those
 of `_get_batch_loss_bert`, as tests check.
 """
@@ -85,10 +86,14 @@ def fused_batch_loss(net, params, rng, loss, vocab_size, tokens_X,
     def take(a):
         return a.at[slots].get(mode="fill", fill_value=0)
 
+    # <cls> is at position 0
+    positions = jnp.pad(pred_positions_X, ((0, 0), (1, 0)))
+
     def up_to_projection(net):
         encoded_X = net.encoder(
-            tokens_X, segments_X, valid_lens_x.reshape(-1), rng is not None)
-        X = encoded_X[slots[0], take(pred_positions_X)]
+            tokens_X, segments_X, valid_lens_x.reshape(-1), rng is not None,
+            positions)
+        X = encoded_X[slots[0], slots[1] + 1]
         for layer in net.mlm.mlp.layers[:-1]:
             X = layer(X)
         return X, net.nsp(nn.tanh(net.hidden(encoded_X[:, 0])))

@@ -3,6 +3,7 @@
 from functools import partial
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
 
@@ -46,8 +47,10 @@ class BERTClassifier(nn.Module):
     def __call__(self, tokens_X, segments_X, valid_lens_x, training=False):
         """Tokens (B, L), segments (B, L), valid_lens (B,) -> logits (B, 3).
         """
+        cls = jnp.zeros_like(tokens_X[:, :1])  # only its vector is needed
         encoded_X = self.encoder(
-            tokens_X, segments_X, valid_lens_x.reshape(-1), training)
+            tokens_X, segments_X, valid_lens_x.reshape(-1), training,
+            positions=cls)
         return self.output(nn.tanh(self.hidden(encoded_X[:, 0])))
 
 

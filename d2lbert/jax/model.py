@@ -97,7 +97,9 @@ class MultiHeadAttention(nn.Module):
         self.attention_dropout = Dropout(self.dropout)
 
     def __call__(self, queries, keys, values, valid_lens, training=False):
-        """(B, L, any) three times, valid_lens -> (B, L, H), weights."""
+        """Queries (B, P, any), keys and values (B, L, any), valid_lens ->
+        (B, P, H), weights.
+        """
         check(key_lengths, valid_lens, queries=queries.shape,
               keys=keys.shape)
         keep = (self.keep_weights or training and self.dropout
@@ -159,11 +161,21 @@ class TransformerEncoderBlock(nn.Module):
         self.ffn = PositionWiseFFN(self.ffn_num_hiddens, self.num_hiddens)
         self.addnorm2 = AddNorm(self.dropout)
 
-    def __call__(self, X, valid_lens, training=False):
-        """(B, L, H), valid_lens -> (B, L, H), attention weights."""
-        Y, weights = self.attention(X, X, X, valid_lens, training)
-        Y = self.addnorm1(X, Y, training)
+    def __call__(self, X, valid_lens, training=False, queries=None):
+        """(B, L, H), valid_lens -> (B, L, H), attention weights.
+
+        With queries (B, P, H), which are rows of X, only what comes of
+        these, (B, P, H).
+        """
+        Q = X if queries is None else queries
+        Y, weights = self.attention(Q, X, X, valid_lens, training)
+        Y = self.addnorm1(Q, Y, training)
         return self.addnorm2(Y, self.ffn(Y), training), weights
+
+
+def rows_at(X, positions):
+    """The vectors at some positions: (B, L, H), (B, P) -> (B, P, H)."""
+    return X[jnp.arange(X.shape[0])[:, None], positions]
 
 
 class BERTEncoder(nn.Module):
@@ -189,15 +201,22 @@ class BERTEncoder(nn.Module):
                 self.dropout, True, keep_weights=False)
             for _ in range(self.num_blks)]
 
-    def __call__(self, tokens, segments, valid_lens, training=False):
-        """Token ids (B, L), segment ids (B, L), (B,) or None -> (B, L, H)."""
+    def __call__(self, tokens, segments, valid_lens, training=False,
+                 positions=None):
+        """Token ids (B, L), segment ids (B, L), (B,) or None -> (B, L, H).
+
+        With positions (B, P) the last block computes the vectors there and
+        no others, (B, P, H).
+        """
         check(encoder_inputs, tokens, segments, valid_lens,
               vocab_size=self.vocab_size, max_len=self.max_len)
         X = self.token_embedding(tokens) + self.segment_embedding(segments)
         X = X + self.pos_embedding[:, :X.shape[1]]
-        for blk in self.blks:
+        *blks, last = self.blks
+        for blk in blks:
             X, _ = blk(X, valid_lens, training)
-        return X
+        queries = None if positions is None else rows_at(X, positions)
+        return last(X, valid_lens, training, queries)[0]
 
 
 class MaskLM(nn.Module):
@@ -214,8 +233,7 @@ class MaskLM(nn.Module):
     def __call__(self, X, pred_positions, training=False):
         """Encodings (B, L, H), positions (B, P) -> logits (B, P, V)."""
         check(prediction_slots, pred_positions, shape=X.shape[:2])
-        rows = jnp.arange(X.shape[0])[:, None]
-        return self.mlp(X[rows, pred_positions])
+        return self.mlp(rows_at(X, pred_positions))
 
 
 class NextSentencePred(nn.Module):

@@ -3,11 +3,12 @@
 `fused_attention` is `dot_product_attention` with scale, mask and softmax in
 one operation of MXNet, which passes over the hidden columns.
 
-`fused_batch_loss` computes the masked-LM loss at the slots that count, and
-nowhere else. With a real vocabulary most of the work of pretraining is the
-projection onto it. Here the slots of weight 0, which only pad the batch, are
-left out before it, and the logits are never reshaped, which in MXNet copies
-them. The results are those of `_get_batch_loss_bert`, as tests check.
+`fused_batch_loss` is the loss without the work that it does not need. The
+last block computes the vectors of `<cls>` and of the prediction slots alone.
+The slots of weight 0, which only pad the batch, are left out before the
+projection onto the vocabulary, with a real one most of the work of
+pretraining, and the logits are never reshaped, which in MXNet copies them.
+The results are those of `_get_batch_loss_bert`, as tests check.
 """
 
 import numpy
@@ -55,10 +56,10 @@ def fused_batch_loss(net, loss, vocab_size, tokens_X_shards,
             tokens_X_shards, segments_X_shards, valid_lens_x_shards,
             pred_positions_X_shards, mlm_weights_X_shards, mlm_Y_shards,
             nsp_y_shards):
-        encoded_X = net.encoder(
-            tokens_X, segments_X, valid_lens_x.reshape(-1))
-        at, labels, shares = _used_slots(
-            pred_positions_X, mlm_weights_X, mlm_Y, num_slots)
+        positions = np.pad(pred_positions_X, ((0, 0), (1, 0)))
+        encoded_X = net.encoder(  # <cls> is at position 0
+            tokens_X, segments_X, valid_lens_x.reshape(-1), positions)
+        at, labels, shares = _used_slots(mlm_weights_X, mlm_Y, num_slots)
         per_slot = loss(net.mlm.mlp(npx.gather_nd(encoded_X, at)), labels)
         mlm_ls.append((per_slot * shares.astype(per_slot.dtype)).sum())
         nsp_Y_hat = net.nsp(net.hidden(encoded_X[:, 0]))
@@ -73,8 +74,11 @@ def count_slots_and_pairs(mlm_weights_X_shards, nsp_y_shards):
     return max(slots, 1e-8), sum(map(len, nsp_y_shards))
 
 
-def _used_slots(pred_positions_X, mlm_weights_X, mlm_Y, num_slots):
+def _used_slots(mlm_weights_X, mlm_Y, num_slots):
     """The slots that count: their places (2, N), labels (N,), shares (N,).
+
+    A place is a row and a column of what is computed, of which <cls> is the
+    first.
 
     A share is that of a slot's weight in the num_slots of the batch. Where
     no slot counts there is one with share 0: MXNet has no empty arrays. Found
@@ -85,7 +89,7 @@ def _used_slots(pred_positions_X, mlm_weights_X, mlm_Y, num_slots):
     if not len(rows):
         rows = slots = numpy.array([0])
     shares = weights[rows, slots] / num_slots
-    at = numpy.stack([rows, pred_positions_X.asnumpy()[rows, slots]])
+    at = numpy.stack([rows, slots + 1])
     labels = mlm_Y.asnumpy()[rows, slots]
     return *(np.array(x, dtype="int32", ctx=mlm_Y.ctx)
              for x in (at, labels)), np.array(shares, ctx=mlm_Y.ctx)

@@ -41,8 +41,9 @@ class BERTClassifier(nn.Block):
     def forward(self, inputs):
         """(tokens (B, L), segments (B, L), valid_lens (B,)) -> logits."""
         tokens_X, segments_X, valid_lens_x = inputs
+        cls = np.zeros_like(tokens_X[:, :1])  # only its vector is needed
         encoded_X = self.encoder(
-            tokens_X, segments_X, valid_lens_x.reshape(-1))
+            tokens_X, segments_X, valid_lens_x.reshape(-1), cls)
         return self.output(self.hidden(encoded_X[:, 0]))
 
 

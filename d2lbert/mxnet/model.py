@@ -125,7 +125,9 @@ class MultiHeadAttention(AttentionBlock):
         self.dropout = nn.Dropout(dropout)
 
     def hybrid_forward(self, F, queries, keys, values, valid_lens=None):
-        """(B, L, num_inputs) three times, valid_lens -> (B, L, H)."""
+        """Queries (B, P, num_inputs), keys and values (B, L, num_inputs),
+        valid_lens -> (B, P, H).
+        """
         Q, K, V = (split_heads(F, X, self.num_heads) for X in (
             self.W_q(queries), self.W_k(keys), self.W_v(values)))
         # Both give the same vectors; the fused one is faster
@@ -177,10 +179,23 @@ class TransformerEncoderBlock(nn.HybridBlock):
             ffn_num_hiddens, num_hiddens, num_hiddens)
         self.addnorm2 = AddNorm(dropout, num_hiddens)
 
-    def hybrid_forward(self, F, X, valid_lens=None):
-        """(B, L, H), valid_lens -> (B, L, H)."""
-        Y = self.addnorm1(X, self.attention(X, X, X, valid_lens))
+    def hybrid_forward(self, F, X, valid_lens=None, queries=None):
+        """(B, L, H), valid_lens -> (B, L, H).
+
+        With queries (B, P, H), which are rows of X, only what comes of
+        these, (B, P, H).
+        """
+        Q = X if queries is None else queries
+        Y = self.addnorm1(Q, self.attention(Q, X, X, valid_lens))
         return self.addnorm2(Y, self.ffn(Y))
+
+
+def rows_at(X, positions):
+    """The vectors at some positions: (B, L, H), (B, P) -> (B, P, H)."""
+    columns = positions.astype("int32")
+    rows = np.arange(X.shape[0], dtype="int32", ctx=X.ctx)[:, None]
+    rows = np.broadcast_to(rows, columns.shape)
+    return npx.gather_nd(X, np.stack([rows, columns]))
 
 
 class BERTEncoder(nn.Block):
@@ -201,17 +216,24 @@ class BERTEncoder(nn.Block):
             self.blks.add(TransformerEncoderBlock(
                 num_hiddens, ffn_num_hiddens, num_heads, dropout, True))
 
-    def forward(self, tokens, segments, valid_lens):
-        """Token ids (B, L), segment ids (B, L), (B,) or None -> (B, L, H)."""
+    def forward(self, tokens, segments, valid_lens, positions=None):
+        """Token ids (B, L), segment ids (B, L), (B,) or None -> (B, L, H).
+
+        With positions (B, P) the last block computes the vectors there and
+        no others, (B, P, H).
+        """
         check(encoder_inputs, tokens, segments, valid_lens,
               vocab_size=self.vocab_size, max_len=self.max_len)
         X = self.token_embedding(tokens) + self.segment_embedding(segments)
         X = X + self.pos_embedding.data(X.ctx)[:, :X.shape[1]]
         if valid_lens is None:
             valid_lens = np.full((X.shape[0],), X.shape[1], ctx=X.ctx)
-        for blk in self.blks:
+        *blks, last = self.blks
+        for blk in blks:
             X = blk(X, valid_lens)
-        return X
+        # A hybridized block wants as many inputs in each call
+        queries = X if positions is None else rows_at(X, positions)
+        return last(X, valid_lens, queries)
 
 
 class MaskLM(nn.Block):
@@ -228,10 +250,7 @@ class MaskLM(nn.Block):
     def forward(self, X, pred_positions):
         """Encodings (B, L, num_inputs), positions (B, P) -> (B, P, V)."""
         check(prediction_slots, pred_positions, shape=X.shape[:2])
-        columns = pred_positions.astype("int32")
-        rows = np.arange(X.shape[0], dtype="int32", ctx=X.ctx)[:, None]
-        rows = np.broadcast_to(rows, columns.shape)
-        return self.mlp(npx.gather_nd(X, np.stack([rows, columns])))
+        return self.mlp(rows_at(X, pred_positions))
 
 
 class NextSentencePred(nn.Block):

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from d2lbert.checks import check_heads
 from d2lbert.inputs import encoder_inputs, key_lengths, prediction_slots
-from d2lbert.torch.fast import fused_attention
+from d2lbert.torch.fast import Dropout, fused_attention
 from d2lbert.torch.inputs import check
 
 
@@ -86,23 +86,26 @@ class MultiHeadAttention(nn.Module):
                  num_inputs=None):
         super().__init__()
         check_heads(num_hiddens, num_heads)
-        self.num_heads, self.dropout = num_heads, nn.Dropout(dropout)
+        self.num_heads, self.dropout = num_heads, Dropout(dropout)
         self.keep_weights, self.attention_weights = False, None
         self.W_q, self.W_k, self.W_v = (
             linear(num_hiddens, num_inputs, bias) for _ in range(3))
         self.W_o = linear(num_hiddens, num_hiddens, bias)
 
     def forward(self, queries, keys, values, valid_lens):
-        """(B, L, num_inputs) three times, valid_lens -> (B, L, H)."""
+        """Queries (B, P, num_inputs), keys and values (B, L, num_inputs),
+        valid_lens -> (B, P, H).
+        """
         check(key_lengths, valid_lens, queries=queries.shape,
               keys=keys.shape)
-        # Both give the same vectors; the fused one is faster
-        attend = (dot_product_attention if self.keep_weights
-                  else fused_attention)
-        out, self.attention_weights = attend(
+        keep = self.keep_weights or self.dropout.draws_bytes(queries)
+        # Both give the same vectors; the fused one is faster where it can be
+        attend = dot_product_attention if keep else fused_attention
+        out, weights = attend(
             self.split(self.W_q(queries)), self.split(self.W_k(keys)),
             self.split(self.W_v(values)), padding_mask(valid_lens, keys),
             self.dropout)
+        self.attention_weights = weights if self.keep_weights else None
         return self.W_o(out.transpose(1, 2).flatten(2))
 
     def split(self, X):
@@ -115,7 +118,7 @@ class AddNorm(nn.Module):
 
     def __init__(self, norm_shape, dropout):
         super().__init__()
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.ln = nn.LayerNorm(norm_shape, eps=1e-5)
 
     def forward(self, X, Y):
@@ -149,10 +152,20 @@ class TransformerEncoderBlock(nn.Module):
             ffn_num_hiddens, num_hiddens, num_hiddens)
         self.addnorm2 = AddNorm(num_hiddens, dropout)
 
-    def forward(self, X, valid_lens):
-        """(B, L, H), valid_lens -> (B, L, H)."""
-        Y = self.addnorm1(X, self.attention(X, X, X, valid_lens))
+    def forward(self, X, valid_lens, queries=None):
+        """(B, L, H), valid_lens -> (B, L, H).
+
+        With queries (B, P, H), which are rows of X, only what comes of
+        these, (B, P, H).
+        """
+        Q = X if queries is None else queries
+        Y = self.addnorm1(Q, self.attention(Q, X, X, valid_lens))
         return self.addnorm2(Y, self.ffn(Y))
+
+
+def rows_at(X, positions):
+    """The vectors at some positions: (B, L, H), (B, P) -> (B, P, H)."""
+    return X[torch.arange(X.shape[0], device=X.device)[:, None], positions]
 
 
 class BERTEncoder(nn.Module):
@@ -173,15 +186,21 @@ class BERTEncoder(nn.Module):
             for _ in range(num_blks)))
         self.apply(init_weights)
 
-    def forward(self, tokens, segments, valid_lens):
-        """Token ids (B, L), segment ids (B, L), (B,) or None -> (B, L, H)."""
+    def forward(self, tokens, segments, valid_lens, positions=None):
+        """Token ids (B, L), segment ids (B, L), (B,) or None -> (B, L, H).
+
+        With positions (B, P) the last block computes the vectors there and
+        no others, (B, P, H).
+        """
         check(encoder_inputs, tokens, segments, valid_lens,
               vocab_size=self.vocab_size, max_len=self.max_len)
         X = self.token_embedding(tokens) + self.segment_embedding(segments)
         X = X + self.pos_embedding[:, :X.shape[1]]
-        for blk in self.blks:
+        *blks, last = self.blks
+        for blk in blks:
             X = blk(X, valid_lens)
-        return X
+        queries = None if positions is None else rows_at(X, positions)
+        return last(X, valid_lens, queries)
 
 
 class MaskLM(nn.Module):
@@ -198,8 +217,7 @@ class MaskLM(nn.Module):
     def forward(self, X, pred_positions):
         """Encodings (B, L, num_inputs), positions (B, P) -> (B, P, V)."""
         check(prediction_slots, pred_positions, shape=X.shape[:2])
-        rows = torch.arange(X.shape[0], device=X.device)[:, None]
-        return self.mlp(X[rows, pred_positions])
+        return self.mlp(rows_at(X, pred_positions))
 
 
 class NextSentencePred(nn.Module):

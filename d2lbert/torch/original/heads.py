@@ -9,6 +9,7 @@ from torch.nn import functional as F
 
 from d2lbert.inputs import classifier_labels, pretraining_labels
 from d2lbert.original.outputs import ClassifierOutputs, PreTrainingOutputs
+from d2lbert.torch.fast import Dropout
 from d2lbert.torch.inputs import check
 from d2lbert.torch.model import init_weights
 from d2lbert.torch.original.model import BertModel, BertPreTrainedModel
@@ -99,7 +100,7 @@ class BertForSequenceClassification(BertPreTrainedModel):
         config = config.with_labels(num_labels)
         super().__init__(config)
         self.bert = BertModel(config)
-        self.dropout = nn.Dropout(config.classifier_dropout_prob)
+        self.dropout = Dropout(config.classifier_dropout_prob)
         self.classifier = nn.Linear(
             config.hidden_size, config.num_labels)
         self.classifier.apply(init_weights)

@@ -17,7 +17,7 @@ from d2lbert.original.find import load_checkpoint_folder
 from d2lbert.original.huggingface import save_checkpoint_folder
 from d2lbert.original.outputs import BertOutputs
 from d2lbert.torch.checkpoint import export_params, import_params
-from d2lbert.torch.fast import fused_attention
+from d2lbert.torch.fast import Dropout, fused_attention
 from d2lbert.torch.inputs import check
 from d2lbert.torch.model import dot_product_attention, init_weights
 
@@ -33,7 +33,7 @@ class BertEmbeddings(nn.Module):
             config.max_position_embeddings, H)
         self.token_type_embeddings = nn.Embedding(config.type_vocab_size, H)
         self.LayerNorm = nn.LayerNorm(H, eps=config.layer_norm_eps)
-        self.dropout = nn.Dropout(config.hidden_dropout_prob)
+        self.dropout = Dropout(config.hidden_dropout_prob)
 
     def forward(self, input_ids, token_type_ids):
         """(B, L), (B, L) -> (B, L, H)."""
@@ -51,7 +51,7 @@ class BertSelfAttention(nn.Module):
         super().__init__()
         H = config.hidden_size
         self.num_heads = config.num_attention_heads
-        self.dropout = nn.Dropout(config.attention_probs_dropout_prob)
+        self.dropout = Dropout(config.attention_probs_dropout_prob)
         self.query, self.key, self.value = (nn.Linear(H, H) for _ in range(3))
 
     def forward(self, X, mask, output_attentions=False):
@@ -81,7 +81,7 @@ class BertOutput(nn.Module):
         self.dense = nn.Linear(num_inputs, config.hidden_size)
         self.LayerNorm = nn.LayerNorm(
             config.hidden_size, eps=config.layer_norm_eps)
-        self.dropout = nn.Dropout(config.hidden_dropout_prob)
+        self.dropout = Dropout(config.hidden_dropout_prob)
 
     def forward(self, Y, X):
         """What a sublayer computed, and what it was given -> (B, L, H)."""
