@@ -18,6 +18,8 @@ from d2lbert.jax.train import (
     check_unreduced,
     copy_weights,
     placements,
+    precision_for,
+    products_in,
     try_all_gpus,
 )
 from d2lbert.training.logs import FineTuningLog, gather
@@ -100,7 +102,7 @@ def train_batch_ch13(net, loss, trainer, params, state, rng, factor, X, y):
 
 def train_ch13(net, train_iter, test_iter, loss, trainer, num_epochs,
                devices=None, dev_iter=None, warmup=None, params=None,
-               seed=0):
+               seed=0, precision=None):
     """Fine-tune net, keep the best epoch on dev, and test that one once.
 
     Args:
@@ -112,12 +114,12 @@ def train_ch13(net, train_iter, test_iter, loss, trainer, num_epochs,
             trainer's, to fall to 0 afterwards; None leaves it constant.
         params: weights to start from, left as they are; None for new ones.
         seed: fixes the new weights and the dropout.
+        precision: as in `train_bert`.
 
     Returns:
         The weights kept, and the `FineTuningLog`. Prints loss, accuracies
         and examples a second.
     """
-    log, best = FineTuningLog(num_epochs, len(train_iter)), None
     devices = devices or try_all_gpus()
     init_key, key = jax.random.split(jax.random.key(seed))
     if params is None:
@@ -126,6 +128,9 @@ def train_ch13(net, train_iter, test_iter, loss, trainer, num_epochs,
     # A step reuses the memory of its arguments, so it gets copies
     params = jax.device_put(copy_weights(params), everywhere)
     state = jax.device_put(trainer.init(params), everywhere)
+    precision = precision_for(params, precision, devices[0])
+    log = FineTuningLog(num_epochs, len(train_iter), precision)
+    best = None
     factors = enumerate(rates(log.num_steps, 1.0, warmup))
     for _ in log.epochs():
         batches = log.watch(train_iter, lambda: copy_weights(params))
@@ -134,10 +139,11 @@ def train_ch13(net, train_iter, test_iter, loss, trainer, num_epochs,
             check_features(net, X)
             check(class_labels, y, shape=shape_of_logits(net, params, X))
             check_rows(y, devices)
-            params, state, *sums = train_batch_ch13(
-                net, loss, trainer, params, state,
-                jax.random.fold_in(key, step), np.float32(factor),
-                *jax.device_put((X, y), by_row))
+            with products_in(precision):
+                params, state, *sums = train_batch_ch13(
+                    net, loss, trainer, params, state,
+                    jax.random.fold_in(key, step), np.float32(factor),
+                    *jax.device_put((X, y), by_row))
             log.add(*sums, len(y), rate=factor)
         if log.diverged:
             params = log.weights

@@ -1,6 +1,7 @@
 """Pretraining BERT in JAX and looking at what it learned (d2l 15.10)."""
 
 import functools
+from contextlib import nullcontext
 from functools import partial
 
 import jax
@@ -17,6 +18,7 @@ from d2lbert.jax.fast import fused_batch_loss, is_plain_cross_entropy
 from d2lbert.jax.inputs import check
 from d2lbert.jax.model import BERTModel, dropout_rngs, init_params
 from d2lbert.training.logs import TrainingLog, means_of
+from d2lbert.training.precision import ROWS, choose_precision, single_precision
 from d2lbert.training.schedules import rates
 
 
@@ -47,6 +49,36 @@ def adam(net, lr):
 @functools.cache  # another object would have a step compiled again
 def _adam(lr):
     return optax.adam(lr)
+
+
+def precision_for(params, precision, device):
+    """"float32" or "bfloat16": what was asked for, or for None the faster.
+
+    Raises:
+        ValueError: for another precision, or bfloat16 on a CPU.
+    """
+    if device.platform == "cpu":
+        return single_precision(
+            precision, "XLA multiplies in float32 on a CPU")
+
+    def product(inputs, outputs, precision):
+        X, W = (jax.device_put(np.ones(shape, np.float32), device)
+                for shape in ((ROWS, inputs), (inputs, outputs)))
+        multiply = jax.jit(jnp.matmul)
+
+        def run():
+            with products_in(precision):
+                multiply(X, W).block_until_ready()
+        return run
+
+    shapes = [x.shape for x in jax.tree.leaves(params) if x.ndim == 2]
+    return choose_precision(precision, shapes, product, device)
+
+
+def products_in(precision):
+    """Inside, matrices are multiplied in this precision."""
+    return (jax.default_matmul_precision("BF16_BF16_F32")
+            if precision == "bfloat16" else nullcontext())
 
 
 def _get_batch_loss_bert(net, params, rng, loss, vocab_size, tokens_X,
@@ -119,7 +151,8 @@ def fastest_loss(net, loss, devices):
 
 
 def train_bert(train_iter, net, loss, vocab_size, devices, num_steps,
-               lr=3e-3, warmup=0.1, params=None, seed=0, batch_loss=None):
+               lr=3e-3, warmup=0.1, params=None, seed=0, batch_loss=None,
+               precision=None):
     """Pretrain net for num_steps batches, with Adam and warm-up.
 
     Args:
@@ -132,6 +165,8 @@ def train_bert(train_iter, net, loss, vocab_size, devices, num_steps,
         seed: fixes the new weights and the dropout.
         batch_loss: `_get_batch_loss_bert` or an edit of it; by default what
             is fastest for the same losses.
+        precision: of products, "float32" or "bfloat16"; None measures which
+            is faster, where the matrices are large.
 
     Returns:
         The trained params, and the `TrainingLog` with the losses of every
@@ -147,7 +182,8 @@ def train_bert(train_iter, net, loss, vocab_size, devices, num_steps,
     by_row, everywhere = placements(devices)
     # A step reuses the memory of its arguments, so it gets copies
     params = jax.device_put(copy_weights(params), everywhere)
-    trainer, log = adam(net, 1.0), TrainingLog(num_steps)
+    precision = precision_for(params, precision, devices[0])
+    trainer, log = adam(net, 1.0), TrainingLog(num_steps, precision)
     state = jax.device_put(trainer.init(params), everywhere)
     batch_loss = batch_loss or fastest_loss(net, loss, devices)
     batches = log.watch(take(train_iter, num_steps),
@@ -157,10 +193,11 @@ def train_bert(train_iter, net, loss, vocab_size, devices, num_steps,
         check(pretraining_batch, *batch, vocab_size=vocab_size,
               max_len=getattr(net, "max_len", None))
         check_rows(batch[0], devices)
-        params, state, mlm_l, nsp_l = train_step(
-            net, batch_loss, loss, vocab_size, trainer, params, state,
-            jax.random.fold_in(key, step), np.float32(rate),
-            jax.device_put(batch, by_row))
+        with products_in(precision):
+            params, state, mlm_l, nsp_l = train_step(
+                net, batch_loss, loss, vocab_size, trainer, params, state,
+                jax.random.fold_in(key, step), np.float32(rate),
+                jax.device_put(batch, by_row))
         log.add(mlm_l, nsp_l, rate=rate)
     if log.diverged:
         params = log.weights

@@ -15,6 +15,7 @@ from d2lbert.mxnet.model import Dense
 from d2lbert.mxnet.train import (
     copy_weights,
     devices_of,
+    precision_for,
     put_weights,
     set_seed,
     shard,
@@ -102,7 +103,7 @@ def train_batch_ch13(net, features, labels, loss, trainer, devices,
 
 def train_ch13(net, train_iter, test_iter, loss, trainer, num_epochs,
                devices=None, split_f=split, dev_iter=None, warmup=None,
-               seed=None):
+               seed=None, precision=None):
     """Fine-tune net, keep the best epoch on dev, and test that one once.
 
     Args:
@@ -113,12 +114,15 @@ def train_ch13(net, train_iter, test_iter, loss, trainer, num_epochs,
         warmup: share of the steps in which the learning rate rises to the
             trainer's, to fall to 0 afterwards; None leaves it constant.
         seed: fixes the dropout; None leaves MXNet's generator as it is.
+        precision: as in `train_bert`.
 
     Returns:
         The `FineTuningLog`. Prints loss, accuracies and examples a second.
     """
-    log, best = FineTuningLog(num_epochs, len(train_iter)), None
     devices = devices or try_all_gpus()
+    precision = precision_for(precision)
+    log = FineTuningLog(num_epochs, len(train_iter), precision)
+    best = None
     set_seed(seed)
     check_devices(net, devices)
     net.hybridize()

@@ -20,6 +20,7 @@ from d2lbert.mxnet.fast import (
 from d2lbert.mxnet.inputs import check
 from d2lbert.mxnet.model import BERTModel
 from d2lbert.training.logs import TrainingLog, means_of
+from d2lbert.training.precision import single_precision
 from d2lbert.training.schedules import rates
 
 
@@ -58,6 +59,15 @@ class Adam(optimizer.Adam):
 def adam(net, lr):
     """A trainer of net's parameters, once they are initialized."""
     return Trainer(net.collect_params(), Adam(learning_rate=lr))
+
+
+def precision_for(precision):
+    """"float32", which is all that there is.
+
+    Raises:
+        ValueError: if something else was asked for.
+    """
+    return single_precision(precision, "MXNet 1.9.1 trains in float32")
 
 
 def _get_batch_loss_bert(net, loss, vocab_size, tokens_X_shards,
@@ -105,7 +115,8 @@ def fastest_loss(net, loss):
 
 
 def train_bert(train_iter, net, loss, vocab_size, devices, num_steps,
-               lr=3e-3, warmup=0.1, seed=None, batch_loss=None):
+               lr=3e-3, warmup=0.1, seed=None, batch_loss=None,
+               precision=None):
     """Pretrain net for num_steps batches, with Adam and warm-up.
 
     Args:
@@ -117,6 +128,7 @@ def train_bert(train_iter, net, loss, vocab_size, devices, num_steps,
             MXNet's generator as it is.
         batch_loss: `_get_batch_loss_bert` or an edit of it; by default what
             is fastest for the same losses.
+        precision: of products, "float32" or None.
 
     Returns:
         The `TrainingLog` with the losses of every step; its last ones and
@@ -130,7 +142,8 @@ def train_bert(train_iter, net, loss, vocab_size, devices, num_steps,
     net.hybridize()
     loss.hybridize()
     batch_loss = batch_loss or fastest_loss(net, loss)
-    trainer, log = adam(net, lr), TrainingLog(num_steps)
+    precision = precision_for(precision)
+    trainer, log = adam(net, lr), TrainingLog(num_steps, precision)
     batches = log.watch(take(train_iter, num_steps),
                         partial(copy_weights, net))
     for batch, rate in zip(batches, rates(num_steps, lr, warmup)):

@@ -15,6 +15,8 @@ from d2lbert.torch.model import init_weights
 from d2lbert.torch.train import (
     copy_weights,
     evaluation,
+    precision_for,
+    products_in,
     set_seed,
     try_all_gpus,
     unreduced,
@@ -87,7 +89,8 @@ def loss_sum(loss, y_hat, y):
 
 
 def train_ch13(net, train_iter, test_iter, loss, trainer, num_epochs,
-               devices=None, dev_iter=None, warmup=None, seed=None):
+               devices=None, dev_iter=None, warmup=None, seed=None,
+               precision=None):
     """Fine-tune net, keep the best epoch on dev, and test that one once.
 
     Args:
@@ -98,12 +101,15 @@ def train_ch13(net, train_iter, test_iter, loss, trainer, num_epochs,
         warmup: share of the steps in which the learning rate rises to the
             trainer's, to fall to 0 afterwards; None leaves it constant.
         seed: fixes the dropout; None leaves PyTorch's generator as it is.
+        precision: as in `train_bert`.
 
     Returns:
         The `FineTuningLog`. Prints loss, accuracies and examples a second.
     """
-    log, best = FineTuningLog(num_epochs, len(train_iter)), None
     devices = devices or try_all_gpus()
+    precision = precision_for(net, precision, devices[0])
+    log = FineTuningLog(num_epochs, len(train_iter), precision)
+    best = None
     set_seed(seed)
     net.to(devices[0])
     replicas = nn.DataParallel(net, devices) if len(devices) > 1 else net
@@ -114,7 +120,9 @@ def train_ch13(net, train_iter, test_iter, loss, trainer, num_epochs,
         for (X, y), factor in zip(batches, factors):
             check_features(net, X)
             scale_rates(trainer, peaks, factor)
-            sums = train_batch_ch13(replicas, X, y, loss, trainer, devices)
+            with products_in(precision, devices[0]):
+                sums = train_batch_ch13(
+                    replicas, X, y, loss, trainer, devices)
             log.add(*sums, len(y), rate=factor)
         if log.diverged:
             net.load_state_dict(log.weights)

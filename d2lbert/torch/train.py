@@ -1,7 +1,7 @@
 """Pretraining BERT in PyTorch and looking at what it learned (d2l 15.10)."""
 
 import copy
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import partial
 
 import numpy as np
@@ -16,6 +16,7 @@ from d2lbert.torch.fast import fused_batch_loss, is_plain_cross_entropy
 from d2lbert.torch.inputs import check
 from d2lbert.torch.model import BERTModel
 from d2lbert.training.logs import TrainingLog, means_of
+from d2lbert.training.precision import ROWS, choose_precision
 from d2lbert.training.schedules import rates
 
 
@@ -62,6 +63,30 @@ def set_rate(trainer, rate):
         group["lr"] = rate
 
 
+def precision_for(net, precision, device):
+    """"float32" or "bfloat16": what was asked for, or for None the faster.
+
+    Raises:
+        ValueError: for another precision.
+    """
+    def product(inputs, outputs, precision):
+        dtype = getattr(torch, precision)
+        X, W = (torch.ones(shape, dtype=dtype, device=device)
+                for shape in ((ROWS, inputs), (inputs, outputs)))
+        Y = X @ W
+        return lambda: torch.mm(X, W, out=Y)[0, 0].item()
+
+    layers = (m for m in net.modules() if isinstance(m, nn.Linear))
+    shapes = [(m.in_features, m.out_features) for m in layers]
+    return choose_precision(precision, shapes, product, device)
+
+
+def products_in(precision, device):
+    """Inside, matrices are multiplied in this precision."""
+    return (torch.autocast(device.type, torch.bfloat16)
+            if precision == "bfloat16" else nullcontext())
+
+
 def unreduced(loss):
     """The same loss with one value a prediction instead of their mean."""
     if getattr(loss, "reduction", "none") == "none":
@@ -105,7 +130,8 @@ def fastest_loss(net, loss):
 
 
 def train_bert(train_iter, net, loss, vocab_size, devices, num_steps,
-               lr=3e-3, warmup=0.1, seed=None, batch_loss=None):
+               lr=3e-3, warmup=0.1, seed=None, batch_loss=None,
+               precision=None):
     """Pretrain net for num_steps batches, with Adam and warm-up.
 
     Args:
@@ -116,6 +142,8 @@ def train_bert(train_iter, net, loss, vocab_size, devices, num_steps,
         seed: fixes the dropout; None leaves PyTorch's generator as it is.
         batch_loss: `_get_batch_loss_bert` or an edit of it; by default what
             is fastest for the same losses.
+        precision: of products, "float32" or "bfloat16"; None measures which
+            is faster, where the matrices are large.
 
     Returns:
         The `TrainingLog` with the losses of every step; its last ones and
@@ -129,14 +157,16 @@ def train_bert(train_iter, net, loss, vocab_size, devices, num_steps,
     if len(devices) > 1:
         net = nn.DataParallel(net, devices)
     batch_loss = batch_loss or fastest_loss(net, loss)
-    trainer, log = adam(net, lr), TrainingLog(num_steps)
+    precision = precision_for(net, precision, devices[0])
+    trainer, log = adam(net, lr), TrainingLog(num_steps, precision)
     batches = log.watch(take(train_iter, num_steps),
                         partial(copy_weights, net))
     for batch, rate in zip(batches, rates(num_steps, lr, warmup)):
         batch = to_tensors(batch)
         check(pretraining_batch, *batch, vocab_size=vocab_size)
         batch = [x.to(devices[0]) for x in batch]
-        mlm_l, nsp_l, l = batch_loss(net, loss, vocab_size, *batch)
+        with products_in(precision, devices[0]):
+            mlm_l, nsp_l, l = batch_loss(net, loss, vocab_size, *batch)
         trainer.zero_grad()
         l.backward()
         set_rate(trainer, rate)

@@ -25,9 +25,9 @@ class LossLog(StepLog):
         losses: a list for each name, of floats, one a step.
     """
 
-    def __init__(self, num_steps: int,
-                 names: Sequence[str] = ("loss",)) -> None:
-        super().__init__(num_steps)
+    def __init__(self, num_steps: int, names: Sequence[str] = ("loss",),
+                 precision: str = "float32") -> None:
+        super().__init__(num_steps, precision)
         self.names = names
         self.losses: list[list[float]] = [[] for _ in names]
         self._shown = 0  # steps that the plot knows of
@@ -68,7 +68,7 @@ class LossLog(StepLog):
         The loss is the mean over the last tenth of the steps.
         """
         return [f"loss {last_tenth(self.loss):.3f}",
-                f"{self.per_sec:.1f} examples/sec on {device}"]
+                f"{self.per_sec:.1f} examples/sec on {self._where(device)}"]
 
 
 class TrainingLog(LossLog):
@@ -78,8 +78,8 @@ class TrainingLog(LossLog):
         mlm, nsp: lists of floats, one a step.
     """
 
-    def __init__(self, num_steps: int) -> None:
-        super().__init__(num_steps, ("masked LM", "next sentence"))
+    def __init__(self, num_steps: int, precision: str = "float32") -> None:
+        super().__init__(num_steps, ("masked LM", "next sentence"), precision)
         self.mlm, self.nsp = self.losses
 
     @property
@@ -95,7 +95,8 @@ class TrainingLog(LossLog):
         """
         return [f"MLM loss {last_tenth(self.mlm):.3f}, "
                 f"NSP loss {last_tenth(self.nsp):.3f}",
-                f"{self.pairs_per_sec:.1f} sentence pairs/sec on {device}"]
+                f"{self.pairs_per_sec:.1f} sentence pairs/sec on "
+                f"{self._where(device)}"]
 
 
 class FineTuningLog(StepLog):
@@ -118,11 +119,12 @@ class FineTuningLog(StepLog):
     """
     _RATE = "{:.3g} of the trainer's learning rate"
 
-    def __init__(self, num_epochs: int, num_batches: int) -> None:
+    def __init__(self, num_epochs: int, num_batches: int,
+                 precision: str = "float32") -> None:
         if num_epochs < 1 or num_batches < 1:
             raise ValueError(f"{num_epochs} epochs of {num_batches} batches "
                              "are no training: give one or more of each")
-        super().__init__(num_epochs * num_batches)
+        super().__init__(num_epochs * num_batches, precision)
         self.num_epochs, self.num_batches = num_epochs, num_batches
         self.loss: list[float] = []
         self.train_acc: list[float] = []
@@ -193,7 +195,8 @@ class FineTuningLog(StepLog):
             line += f", dev acc {self.dev_acc[self.kept]:.3f}"
         if self.test_acc is not None:
             line += f", test acc {self.test_acc:.3f}"
-        lines = [line, f"{self.examples_per_sec:.1f} examples/sec on {device},"
+        lines = [line, f"{self.examples_per_sec:.1f} examples/sec on "
+                 f"{self._where(device)},"
                  f" after {self.warmup_seconds:.1f} s of compilation and "
                  "first steps"]
         if self.dev_acc:

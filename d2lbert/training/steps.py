@@ -36,6 +36,7 @@ class StepLog:
             while all are finite. The loop was then ended, too.
         weights: where `watch` was told how to copy them, those to go back to
             then: the last copy that gave a finite loss.
+        precision: of products of matrices.
         seconds: time of the counted steps; warmup_seconds: of the others.
         examples: number of examples in the counted steps.
 
@@ -45,11 +46,12 @@ class StepLog:
 
     _RATE = "a learning rate of {:.3g}"
 
-    def __init__(self, num_steps: int) -> None:
+    def __init__(self, num_steps: int, precision: str = "float32") -> None:
         if not isinstance(num_steps, (int, np.integer)) or num_steps < 1:
             raise ValueError(
                 f"num_steps is {num_steps}, not a whole number from 1")
         self.num_steps, self.examples = num_steps, 0
+        self.precision = precision
         self.seconds, self.warmup_seconds = 0.0, 0.0
         self.stopped, self.diverged = False, ""
         self._added, self._good, self._since_copy = 0, 0, 0  # steps
@@ -202,6 +204,11 @@ class StepLog:
     def _summary(self, device: Any) -> list[str]:
         """The lines of the report."""
         raise NotImplementedError
+
+    def _where(self, device: Any) -> str:
+        """The device and, if it is not the usual one, the precision."""
+        is_usual = self.precision == "float32"
+        return f"{device}" if is_usual else f"{device} in {self.precision}"
 
 
 def _tokens(batch: Any) -> Any:

@@ -17,7 +17,7 @@ from d2lbert.inputs import check_names, named_inputs
 from d2lbert.jax.data import to_numpy
 from d2lbert.jax.inputs import check
 from d2lbert.jax.model import init_params
-from d2lbert.jax.train import copy_weights, try_gpu
+from d2lbert.jax.train import copy_weights, precision_for, products_in, try_gpu
 from d2lbert.original.outputs import classes
 from d2lbert.training.logs import LossLog, gather
 from d2lbert.training.schedules import rates
@@ -58,7 +58,7 @@ def fit_step(net, trainer, params, state, key, rate, batch):
 
 
 def fit(net, batches, num_steps, lr, warmup=0.1, device=None, params=None,
-        seed=0):
+        seed=0, precision=None):
     """Train net on its own loss: AdamW, warm-up, linear decay.
 
     Args:
@@ -67,6 +67,7 @@ def fit(net, batches, num_steps, lr, warmup=0.1, device=None, params=None,
         device: None for the first accelerator, or the CPU.
         params: weights to start from, left as they are; None for new ones.
         seed: fixes the new weights and the dropout.
+        precision: as in `train_bert`.
 
     Returns:
         The trained params, and the `LossLog`, whose report it prints.
@@ -77,16 +78,18 @@ def fit(net, batches, num_steps, lr, warmup=0.1, device=None, params=None,
         params = jax.jit(init_params, static_argnums=0)(net, init_key)
     # A step reuses the memory of its arguments, so it gets copies
     params = jax.device_put(copy_weights(params), device)
-    trainer, log = adamw(net, 1.0), LossLog(num_steps)
+    precision = precision_for(params, precision, device)
+    trainer, log = adamw(net, 1.0), LossLog(num_steps, precision=precision)
     state = trainer.init(params)
     batches = log.watch(take(batches, num_steps),
                         lambda: copy_weights(params))
     for step, (batch, rate) in enumerate(zip(
             batches, rates(num_steps, lr, warmup))):
         check_batch(net, batch)
-        params, state, loss = fit_step(
-            net, trainer, params, state, jax.random.fold_in(key, step),
-            np.float32(rate), jax.device_put(batch, device))
+        with products_in(precision):
+            params, state, loss = fit_step(
+                net, trainer, params, state, jax.random.fold_in(key, step),
+                np.float32(rate), jax.device_put(batch, device))
         log.add(loss, rate=rate)
     if log.diverged:
         params = log.weights

@@ -18,6 +18,7 @@ from d2lbert.mxnet.train import (
     copy_weights,
     devices_of,
     place,
+    precision_for,
     put_weights,
     set_seed,
     try_gpu,
@@ -48,7 +49,8 @@ def adamw(net, lr, weight_decay=0.01):
         learning_rate=lr, wd=weight_decay, epsilon=1e-6))
 
 
-def fit(net, batches, num_steps, lr, warmup=0.1, device=None, seed=None):
+def fit(net, batches, num_steps, lr, warmup=0.1, device=None, seed=None,
+        precision=None):
     """Train net on its own loss: AdamW, warm-up, linear decay.
 
     Args:
@@ -57,6 +59,7 @@ def fit(net, batches, num_steps, lr, warmup=0.1, device=None, seed=None):
         device: None for the first accelerator, or the CPU.
         seed: fixes the dropout, and the weights if they are new; None leaves
             MXNet's generator as it is.
+        precision: as in `train_bert`.
 
     Returns:
         The `LossLog`, whose report it prints.
@@ -65,7 +68,8 @@ def fit(net, batches, num_steps, lr, warmup=0.1, device=None, seed=None):
     device = device or try_gpu()
     place(net, [device])
     net.hybridize()
-    trainer, log = adamw(net, lr), LossLog(num_steps)
+    precision = precision_for(precision)
+    trainer, log = adamw(net, lr), LossLog(num_steps, precision=precision)
     batches = log.watch(take(batches, num_steps), partial(copy_weights, net))
     for batch, rate in zip(batches, rates(num_steps, lr, warmup)):
         check_batch(net, batch)

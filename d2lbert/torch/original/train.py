@@ -16,6 +16,8 @@ from d2lbert.torch.inputs import check
 from d2lbert.torch.train import (
     copy_weights,
     evaluation,
+    precision_for,
+    products_in,
     set_rate,
     set_seed,
     try_gpu,
@@ -33,10 +35,12 @@ def adamw(net, lr, weight_decay=0.01):
     vectors = [p for p in net.parameters() if p.dim() == 1]
     return torch.optim.AdamW(
         [{"params": matrices, "weight_decay": weight_decay},
-         {"params": vectors, "weight_decay": 0.0}], lr=lr, eps=1e-6)
+         {"params": vectors, "weight_decay": 0.0}],
+        lr=lr, eps=1e-6, fused=True)
 
 
-def fit(net, batches, num_steps, lr, warmup=0.1, device=None, seed=None):
+def fit(net, batches, num_steps, lr, warmup=0.1, device=None, seed=None,
+        precision=None):
     """Train net on its own loss: AdamW, warm-up, linear decay.
 
     Args:
@@ -44,6 +48,7 @@ def fit(net, batches, num_steps, lr, warmup=0.1, device=None, seed=None):
         lr: peak learning rate; warmup: share of the steps that lead to it.
         device: None for the first accelerator, or the CPU.
         seed: fixes the dropout; None leaves PyTorch's generator as it is.
+        precision: as in `train_bert`.
 
     Returns:
         The `LossLog`, whose report it prints.
@@ -51,11 +56,13 @@ def fit(net, batches, num_steps, lr, warmup=0.1, device=None, seed=None):
     set_seed(seed)
     device = device or try_gpu()
     net.to(device).train()
-    trainer, log = adamw(net, lr), LossLog(num_steps)
+    precision = precision_for(net, precision, device)
+    trainer, log = adamw(net, lr), LossLog(num_steps, precision=precision)
     batches = log.watch(take(batches, num_steps), partial(copy_weights, net))
     for batch, rate in zip(batches, rates(num_steps, lr, warmup)):
         check_batch(net, batch)
-        loss = net(**on_device(batch, device)).loss
+        with products_in(precision, device):
+            loss = net(**on_device(batch, device)).loss
         trainer.zero_grad()
         loss.backward()
         clip_gradients(net)
