@@ -72,8 +72,10 @@ def _mark(path: Path) -> list:
 
 def write_whole(path: str | Path, data: str | bytes) -> None:
     """Write a file whole or not at all; a str as UTF-8 with line feeds."""
-    with draft_of(path) as draft:
-        draft.write_bytes(data.encode() if isinstance(data, str) else data)
+    with draft_of(path) as draft, draft.open("wb") as file:
+        file.write(data.encode() if isinstance(data, str) else data)
+        file.flush()
+        os.fsync(file.fileno())  # its new name must not come before its bytes
 
 
 def read_json(path: str | Path, kind: type[Kind]) -> Kind:

@@ -15,6 +15,7 @@ from d2lbert.torch.data import to_numpy, to_tensors
 from d2lbert.torch.fast import fused_batch_loss, is_plain_cross_entropy
 from d2lbert.torch.inputs import check
 from d2lbert.torch.model import BERTModel
+from d2lbert.torch.resume import put_state, state_arrays
 from d2lbert.training.logs import TrainingLog, means_of
 from d2lbert.training.schedules import rates
 
@@ -105,7 +106,8 @@ def fastest_loss(net, loss):
 
 
 def train_bert(train_iter, net, loss, vocab_size, devices, num_steps,
-               lr=3e-3, warmup=0.1, seed=None, batch_loss=None):
+               lr=3e-3, warmup=0.1, seed=None, batch_loss=None, resume=None,
+               save_every=None):
     """Pretrain net for num_steps batches, with Adam and warm-up.
 
     Args:
@@ -116,13 +118,17 @@ def train_bert(train_iter, net, loss, vocab_size, devices, num_steps,
         seed: fixes the dropout; None leaves PyTorch's generator as it is.
         batch_loss: `_get_batch_loss_bert` or an edit of it; by default what
             is fastest for the same losses.
+        resume: a folder of checkpoints, to go on after a kill with the same
+            numbers, and every save_every steps to write another; see
+            `d2lbert.training.steps.StepLog.resume`.
 
     Returns:
         The `TrainingLog` with the losses of every step; its last ones and
             the sentence pairs a second are printed.
 
     Raises:
-        ValueError: for what `d2lbert.inputs.pretraining_batch` refuses.
+        ValueError: for what `d2lbert.inputs.pretraining_batch` refuses, or
+            checkpoints of another recipe.
     """
     set_seed(seed)
     net.to(devices[0]).train()
@@ -130,9 +136,12 @@ def train_bert(train_iter, net, loss, vocab_size, devices, num_steps,
         net = nn.DataParallel(net, devices)
     batch_loss = batch_loss or fastest_loss(net, loss)
     trainer, log = adam(net, lr), TrainingLog(num_steps)
-    batches = log.watch(take(train_iter, num_steps),
+    put_state(log.resume(
+        resume, partial(state_arrays, unwrapped(net), trainer), train_iter,
+        save_every, lr=lr, warmup=warmup, seed=seed), unwrapped(net), trainer)
+    batches = log.watch(take(train_iter, num_steps, log.step),
                         partial(copy_weights, net))
-    for batch, rate in zip(batches, rates(num_steps, lr, warmup)):
+    for batch, rate in zip(batches, rates(num_steps, lr, warmup)[log.step:]):
         batch = to_tensors(batch)
         check(pretraining_batch, *batch, vocab_size=vocab_size)
         batch = [x.to(devices[0]) for x in batch]
