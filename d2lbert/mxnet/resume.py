@@ -5,7 +5,7 @@ from the seed and its own number.
 """
 
 import numpy
-from mxnet import nd, np, random
+from mxnet import np, random
 
 from d2lbert.mxnet.checkpoint import named_parameters
 
@@ -29,11 +29,12 @@ def state_arrays(net, trainer, best=None):
               for name, p in parameters.items()}
     arrays |= {f"best.{name}": best[p].asnumpy()
                for name, p in parameters.items() if best and p in best}
+    names = names_of(net, trainer)
     for device, updater in enumerate(updaters_of(trainer)):
         for i, state in updater.states.items():
-            arrays |= {f"optimizer.{device}.{i}.{j}": leaf.asnumpy()
+            arrays |= {f"optimizer.{device}.{j}.{names[i]}": leaf.asnumpy()
                        for j, leaf in enumerate(leaves(state))}
-    return arrays | counts_of(trainer.optimizer)
+    return arrays | counts_of(trainer.optimizer, names)
 
 
 def put_state(saved, net, trainer):
@@ -47,26 +48,36 @@ def put_state(saved, net, trainer):
     parameters = named_parameters(net)
     for name, array in beginning_with("weights.", saved).items():
         parameters[name].set_data(np.array(array))
-    put_optimizer(beginning_with("optimizer.", saved), trainer)
-    set_counts(beginning_with("counts.", saved), trainer.optimizer)
+    names = names_of(net, trainer)
+    put_optimizer(beginning_with("optimizer.", saved), trainer, names)
+    set_counts(beginning_with("counts.", saved), trainer.optimizer, names)
     return {parameters[name]: np.array(array) for name, array
             in beginning_with("best.", saved).items()} or None
 
 
-def put_optimizer(saved, trainer):
+def names_of(net, trainer):
+    """The name of each of a trainer's parameters, a list.
+
+    A trainer numbers them in the order of Gluon's own names, in which the
+    tenth layer that a program makes comes before its ninth.
+    """
+    names = {p: name for name, p in named_parameters(net).items()}
+    return [names.get(p, p.name) for p in trainer._params]
+
+
+def put_optimizer(saved, trainer, names):
     """Put the arrays of an optimiser into a trainer of the loaded weights."""
     trainer._reset_kvstore()  # which may hold other weights
     trainer._init_kvstore()
     trainer._init_params()
     for device, updater in enumerate(updaters_of(trainer)):
-        indices = {int(name.split(".")[1]) for name in saved
-                   if name.startswith(f"{device}.")}
-        for i in indices:
-            weight = trainer._params[i].list_data()[device]
+        for i, name in enumerate(names):
+            if f"{device}.0.{name}" not in saved:  # not updated yet
+                continue
+            weight = trainer._params[i].list_data()[device].as_nd_ndarray()
             state = trainer.optimizer.create_state_multi_precision(i, weight)
             for j, leaf in enumerate(leaves(state)):
-                leaf[:] = nd.array(saved[f"{device}.{i}.{j}"], leaf.ctx,
-                                   leaf.dtype)
+                leaf[:] = saved[f"{device}.{j}.{name}"]
             updater.states[i], updater.states_synced[i] = state, True
 
 
@@ -77,19 +88,21 @@ def updaters_of(trainer):
     return trainer._updaters
 
 
-def counts_of(optimizer):
-    """How often each weight was updated, {name: (N, 2) array}."""
-    counts = {f"counts.{device}": numpy.array([*of.items()], "int64")
-              for device, of in optimizer._all_index_update_counts.items()}
-    return counts | {"counts.all": numpy.array([[0, optimizer.num_update]])}
+def counts_of(optimizer, names):
+    """How often each weight was updated, {name: number}."""
+    counts = {f"counts.{device}.{names[i]}": numpy.array(number)
+              for device, of in optimizer._all_index_update_counts.items()
+              for i, number in of.items()}
+    return counts | {"counts.all": numpy.array(optimizer.num_update)}
 
 
-def set_counts(saved, optimizer):
+def set_counts(saved, optimizer, names):
     """Make the counts what they were."""
-    optimizer.num_update = int(saved["all"][0, 1])
-    for device in saved.keys() - {"all"}:
+    optimizer.num_update = int(saved.pop("all"))
+    for key, number in saved.items():
+        device, _, name = key.partition(".")
         of = optimizer._all_index_update_counts.setdefault(int(device), {})
-        of.update((int(i), int(t)) for i, t in saved[device].reshape(-1, 2))
+        of[names.index(name)] = int(number)
 
 
 def beginning_with(prefix, saved):

@@ -51,13 +51,12 @@ class Checkpoints:
     Args:
         folder: made where there is none.
         facts: what has to be equal to go on, beside what the trainer says.
-        anew: how to start anew, the end of a sentence.
+        anew: a clause that says how to start anew.
     """
 
     def __init__(self, folder: str | Path,
                  facts: Mapping[str, Any] | None = None,
-                 anew: str = "delete the folder or name another one to start "
-                 "anew") -> None:
+                 anew: str = "another folder starts anew") -> None:
         self.folder, self.facts, self.anew = Path(folder), facts or {}, anew
 
     @classmethod
@@ -121,7 +120,7 @@ class Checkpoints:
                 f"{self.folder} holds a training by another recipe: "
                 + "; ".join(problems[:_MAX_PROBLEMS])
                 + (f"; and {more} more" if more > 0 else "")
-                + f". Take that recipe to go on, or {self.anew}")
+                + f". Repeat its recipe to go on; {self.anew}")
 
     def write(self, checkpoint: Checkpoint) -> None:
         """Write one, and remove all but the one before it.

@@ -123,7 +123,7 @@ class StepLog:
             return {}
         self._restore(checkpoint, loader)
         print(f"goes on after step {self.step} of {self.num_steps}; "
-              f"{checkpoints.anew}")
+              f"{checkpoints.anew}", flush=True)
         return checkpoint.arrays
 
     def _restore(self, checkpoint: Checkpoint, loader: Any) -> None:
