@@ -177,6 +177,43 @@ def test_a_kill_during_an_evaluation(backend, after_dev, tmp_path):
 
 
 @each_backend()
+def test_what_is_done_is_not_evaluated_again(backend, tmp_path):
+    """But for the test pairs, once a call."""
+    whole = fine_tune(backend, tmp_path)
+    assert_same(fine_tune(backend, tmp_path, after=0, after_dev=4), whole)
+
+
+def in_another_type(backend):
+    """A small model whose numbers are not float32."""
+    bert = small_bert(backend, dropout=0.3, num_blks=1)
+    if backend == "torch":
+        bert.net.bfloat16()
+    elif backend == "mxnet":
+        bert.net.cast("float64")
+    else:  # which the first step makes float32
+        import jax
+        bert.params = jax.tree.map(lambda x: x.astype("bfloat16"), bert.params)
+    return bert
+
+
+@each_backend()
+@pytest.mark.parametrize("stops", [[1], [9]])
+def test_numbers_keep_their_type(backend, stops, tmp_path):
+    def train(resume, after=999):
+        bert = in_another_type(backend)
+        data = [bert.d2l.to_tensors(make_batch(seed)) for seed in range(5)]
+        log = bert.train(MortalList(data, after), V, 12, seed=3,
+                         resume=resume, save_every=1)
+        return bert.export_params(), log.losses
+
+    whole = train(None)
+    for after in stops:
+        with pytest.raises(Died):
+            train(tmp_path, after)
+    assert_same(train(tmp_path), whole)
+
+
+@each_backend()
 def test_resume_changes_no_number(backend, tmp_path):
     for number, train in enumerate((pretrain, fine_tune, fit)):
         assert_same(train(backend, tmp_path / str(number)), train(backend))

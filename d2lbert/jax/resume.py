@@ -5,7 +5,9 @@ There is no random state: a step's key is folded from the seed and its number.
 
 import jax
 import numpy as np
-from jax.tree_util import keystr, tree_map_with_path
+from jax.tree_util import keystr, tree_leaves_with_path, tree_map_with_path
+
+BFLOAT16, SUFFIX = jax.numpy.bfloat16, ":bfloat16"
 
 
 def state_arrays(params, state, best=None):
@@ -17,8 +19,11 @@ def state_arrays(params, state, best=None):
     trees = {"weights": params, "optimizer": state, "best": best}
     arrays = {}
     for prefix, tree in trees.items():
-        for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
-            arrays[name_of(prefix, path)] = to_array(leaf)
+        for path, leaf in tree_leaves_with_path(tree):
+            array, name = np.asarray(leaf), name_of(prefix, path)
+            if array.dtype == BFLOAT16:  # which NumPy's files do not know
+                array, name = array.view(np.uint16), name + SUFFIX
+            arrays[name] = array
     return arrays
 
 
@@ -33,8 +38,9 @@ def put_state(saved, params, state):
         return params, state, None
 
     def tree_of(prefix, like):
-        return tree_map_with_path(lambda path, leaf: placed_like(
-            leaf, saved[name_of(prefix, path)]), like)
+        return tree_map_with_path(lambda path, leaf: jax.device_put(
+            saved_array(saved, name_of(prefix, path)), leaf.sharding,
+            may_alias=False), like)  # a step reuses their memory
 
     has_best = any(name.startswith("best.") for name in saved)
     return (tree_of("weights", params), tree_of("optimizer", state),
@@ -46,14 +52,8 @@ def name_of(prefix, path):
     return f"{prefix}.{keystr(path, simple=True, separator='.')}"
 
 
-def to_array(leaf):
-    """A NumPy array; of bfloat16, exactly, as float32."""
-    array = np.asarray(leaf)
-    return array if array.dtype.kind in "fiub" else array.astype("float32")
-
-
-def placed_like(leaf, array):
-    """An array with the type and on the devices of a leaf."""
-    # A step reuses the memory of its arguments, so it gets copies
-    return jax.device_put(np.array(array, leaf.dtype), leaf.sharding,
-                          may_alias=False)
+def saved_array(saved, name):
+    """The array of that name, in the type that it had."""
+    if name + SUFFIX in saved:
+        return saved[name + SUFFIX].view(BFLOAT16)
+    return saved[name]
