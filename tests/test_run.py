@@ -565,3 +565,16 @@ def test_make_passes_fresh_on(fresh, passed, tmp_path):
         ["make", "-sn", "run", f"VENV={tmp_path}", f"FRESH={fresh}"],
         cwd=Path(__file__).parent.parent, capture_output=True, text=True)
     assert (" --fresh" in done.stdout) == passed, done.stderr
+
+
+def test_a_tokenizer_comes_with_its_weights(tmp_path, monkeypatch):
+    """A death before it is written leaves no model that seems whole."""
+    def dies(self, folder):
+        raise Died
+
+    backend = next(filter(installed, BACKENDS))
+    args = arguments([*tiny_opinions(tmp_path), "--backend", backend])
+    monkeypatch.setattr(BertTokenizer, "save", dies)
+    with pytest.raises(Died):
+        sentiment.work(backend, args, tmp_path / "model")
+    assert not [*(tmp_path / "model").rglob("config.json")]
