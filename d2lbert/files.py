@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -35,6 +36,31 @@ def draft_of(path: str | Path) -> Iterator[Path]:
         draft = Path(scratch, path.name)
         yield draft
         os.replace(draft, path)
+
+
+@contextmanager
+def model_folder(folder: str | Path, last: str) -> Iterator[Path]:
+    """A place to write the files of a model at, which come into a folder
+    together.
+
+    A process that dies leaves in the folder what was there, or a part of the
+    new files and none by the name `last`, without which nobody reads the
+    others. An error leaves the folder as it was.
+
+    Args:
+        folder: made where there is none; other files in it stay.
+        last: the file without which the folder is no model.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    for draft in folder.glob(".model-*"):  # of a writer that died
+        shutil.rmtree(draft, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix=".model-", dir=folder) as scratch:
+        yield Path(scratch)
+        names = sorted(os.listdir(scratch), key=lambda name: name == last)
+        (folder / last).unlink(missing_ok=True)
+        for name in names:
+            os.replace(Path(scratch, name), folder / name)
 
 
 def seal(folder: Path) -> None:
@@ -72,8 +98,10 @@ def _mark(path: Path) -> list:
 
 def write_whole(path: str | Path, data: str | bytes) -> None:
     """Write a file whole or not at all; a str as UTF-8 with line feeds."""
-    with draft_of(path) as draft:
-        draft.write_bytes(data.encode() if isinstance(data, str) else data)
+    with draft_of(path) as draft, draft.open("wb") as file:
+        file.write(data.encode() if isinstance(data, str) else data)
+        file.flush()
+        os.fsync(file.fileno())  # its new name must not come before its bytes
 
 
 def read_json(path: str | Path, kind: type[Kind]) -> Kind:

@@ -69,9 +69,9 @@ MUTATIONS = [
      "self.output(self.intermediate(X), 0 * X)", LAYERS),
     ("torch/original/model.py",
      "eps=config.layer_norm_eps)\n        self.dropout = "
-     "nn.Dropout(config.hidden_dropout_prob)\n\n    def forward(self, Y",
+     "Dropout(config.hidden_dropout_prob)\n\n    def forward(self, Y",
      "eps=1e-5)\n        self.dropout = "
-     "nn.Dropout(config.hidden_dropout_prob)\n\n    def forward(self, Y",
+     "Dropout(config.hidden_dropout_prob)\n\n    def forward(self, Y",
      LAYERS),
     ("mxnet/original/model.py", "V, F.np.expand_dims(mask, 1)",
      "V, F.np.ones_like(F.np.expand_dims(mask, 1))", UNREAD),
@@ -103,11 +103,11 @@ MUTATIONS = [
      "autograd.record(train_mode=False)", f"pretraining_{DROPS}"),
     ("mxnet/original/train.py", "autograd.record()",
      "autograd.record(train_mode=False)", f"fit_{DROPS}"),
-    ("jax/finetune.py", "jax.random.fold_in(key, step)", "key",
+    ("jax/finetune.py", "jax.random.fold_in(key, log.step)", "key",
      f"fine_tuning_{DROPS}"),
-    ("jax/train.py", "jax.random.fold_in(key, step)", "key",
+    ("jax/train.py", "jax.random.fold_in(key, log.step)", "key",
      f"pretraining_{DROPS}"),
-    ("jax/original/train.py", "jax.random.fold_in(key, step)", "key",
+    ("jax/original/train.py", "jax.random.fold_in(key, log.step)", "key",
      f"fit_{DROPS}"),
     # what the backends share
     ("data/loaders.py", "texts.held_out", "texts.train",

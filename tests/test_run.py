@@ -12,13 +12,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from harness import each_backend, installed
+from harness import each_backend, installed, write_snli
 
 from d2lbert.backends import BACKENDS, load_backend
 from d2lbert.checkpoints.d2l import BERT_MINI
 from d2lbert.checkpoints.params import initial_params, load_params
 from d2lbert.data.corpora import load_corpus
 from d2lbert.data.counting import Neighbours
+from d2lbert.data.snli import LABELS
 from d2lbert.original.config import BertConfig
 from d2lbert.original.huggingface import save_checkpoint_folder
 from d2lbert.original.tokenizer import BertTokenizer
@@ -26,8 +27,10 @@ from d2lbert.run import nli, pretraining, sentiment, variants
 from d2lbert.run.__main__ import arguments, main
 from d2lbert.run.record import GAPS, predictions, record
 from d2lbert.run.report import markdown_table
+from d2lbert.run.resume import checkpoints
 from d2lbert.run.workers import Workers, be_worker
 from d2lbert.training.recorded import recorded_run
+from d2lbert.training.steps import StepLog
 
 WORDS = "encoder.token_embedding.weight"
 
@@ -435,3 +438,143 @@ def test_make_passes_any_name_on(tmp_path):
     assert done.stdout.splitlines() == [
         "ACTIVE", "-m", "d2lbert.run", "--corpus", "it's a text.txt",
         "--model", "my model"], done.stderr
+
+
+# A run that was killed
+
+class Died(BaseException):
+    """What ends a worker here, in place of a signal."""
+
+
+def dying_after(monkeypatch, steps):
+    """Let training die after so many steps, all trainings together."""
+    add, left = StepLog.add, [steps]
+
+    def counting(self, *values, **rate):
+        add(self, *values, **rate)
+        left[0] -= 1
+        if left[0] == 0:
+            raise Died
+
+    monkeypatch.setattr(StepLog, "add", counting)
+
+
+def tiny_text(folder):
+    path = folder / "text.txt"
+    path.write_text("a crane is flying . it lands . it rests .\n" * 200)
+    return ["--corpus", str(path), "--steps", "5"]
+
+
+def tiny_pairs(folder):
+    for split in ("train", "dev", "test"):
+        write_snli(folder, *(
+            f"{LABELS[i % 3]}\t( a crane )\t( w{i} )\tx" for i in range(150)),
+            split=split)
+    return ["--chapter", "nli-bert", "--corpus", str(folder), "--steps", "4"]
+
+
+def tiny_opinions(folder):
+    for split in ("train", "dev"):
+        (folder / f"{split}.tsv").write_text("sentence\tlabel\n" + "".join(
+            f"the lake was {'lovely' if i % 2 else 'awful'} {i}\t{i % 2}\n"
+            for i in range(150)))
+    return ["--chapter", "bert-from-scratch", "--corpus", str(folder),
+            "--steps", "4"]
+
+
+@pytest.mark.parametrize("chapter, make, stops", [
+    (pretraining, tiny_text, [3, 1]),
+    (nli, tiny_pairs, [3, 4]),  # in the first start, and in the second
+    (sentiment, tiny_opinions, [2, 4, 6])])  # fine-tuning, pretraining, again
+def test_a_run_that_was_killed_goes_on(
+        chapter, make, stops, tmp_path, monkeypatch, capsys):
+    backend = next(filter(installed, BACKENDS))
+    options = make(tmp_path)
+    text = load_corpus(tiny_text(tmp_path)[1])
+    monkeypatch.setattr(sentiment, "CORPUS", str(tmp_path))  # pretrains, too
+    monkeypatch.setattr(sentiment, "load_corpus", lambda name: text)
+    args = arguments([*options, "--backend", backend])
+    whole = chapter.work(backend, args, tmp_path / "whole")
+    for steps in stops:
+        with monkeypatch.context() as patch, pytest.raises(Died):
+            dying_after(patch, steps)
+            chapter.work(backend, args, tmp_path / "killed")
+    capsys.readouterr()
+    killed = chapter.work(backend, args, tmp_path / "killed")
+    assert "; FRESH=1 starts anew" in capsys.readouterr().out
+
+    def without_times(value):
+        if isinstance(value, dict):
+            return {key: without_times(x) for key, x in value.items()
+                    if "sec" not in key}
+        return [*map(without_times, value)] if isinstance(value, list) else (
+            value)
+
+    assert without_times(killed) == without_times(whole)
+    names = [path.relative_to(tmp_path / "whole") for path
+             in (tmp_path / "whole").rglob("*") if path.is_file()
+             and "checkpoints" not in path.parts]
+    assert len(names) >= 2
+    for name in names:
+        assert ((tmp_path / "killed" / name).read_bytes()
+                == (tmp_path / "whole" / name).read_bytes()), name
+
+
+def test_another_recipe_names_fresh(tmp_path, monkeypatch, capsys):
+    backend = next(filter(installed, BACKENDS))
+    args = arguments(["--steps", "5"])
+    with monkeypatch.context() as patch, pytest.raises(Died):
+        dying_after(patch, 3)
+        pretraining.work(backend, args, tmp_path)
+    args = arguments([*tiny_text(tmp_path)[:2], "--steps", "4"])
+    with pytest.raises(ValueError, match="num_steps is 5 there and 4 here; "
+                       r".*corpus is mini-wiki \(\w+\) there and .*text.txt "
+                       r"\(\w+\) here; .*; FRESH=1 starts anew$"):
+        pretraining.work(backend, args, tmp_path)
+
+
+@pytest.mark.parametrize("options, results, interrupts, left", [
+    ([], [{}, {}], 0, []),
+    ([], [{}, {"failed": "killed"}], 0, ["jax"]),
+    ([], [{}], 1, ["torch", "jax"]),
+    (["--fresh"], [], 1, []),
+])
+def test_checkpoints_are_kept_until_a_run_has_come_to_its_end(
+        options, results, interrupts, left, tmp_path, monkeypatch):
+    backends = ["torch", "jax"]
+    for backend in backends:
+        checkpoints(tmp_path / backend, "a").folder.mkdir(parents=True)
+
+    def run_workers(self):
+        self.results += [result(backend) | more | {"unigram_entropy": 5.2}
+                         for backend, more in zip(backends, results)]
+        self._interrupts = interrupts
+
+    monkeypatch.setattr(Workers, "run", run_workers)
+    main(["--backend", ",".join(backends), "--results", str(tmp_path),
+          *options])
+    assert [backend for backend in backends
+            if checkpoints(tmp_path / backend, "a").folder.exists()] == left
+
+
+@pytest.mark.skipif(not shutil.which("make"), reason="there is no make")
+@pytest.mark.parametrize("fresh, passed", [("1", True), ("0", False)])
+def test_make_passes_fresh_on(fresh, passed, tmp_path):
+    (tmp_path / "installed").write_text("")
+    done = subprocess.run(
+        ["make", "-sn", "run", f"VENV={tmp_path}", f"FRESH={fresh}"],
+        cwd=Path(__file__).parent.parent, capture_output=True, text=True)
+    assert (" --fresh" in done.stdout) == passed, done.stderr
+
+
+def test_a_tokenizer_comes_with_its_weights(tmp_path, monkeypatch):
+    """A death before it is written leaves no model that seems whole."""
+    def dies(self, folder):
+        raise Died
+
+    backend = next(filter(installed, BACKENDS))
+    args = arguments([*tiny_opinions(tmp_path), "--backend", backend])
+    monkeypatch.setattr(BertTokenizer, "save", dies)
+    with pytest.raises(Died):
+        sentiment.work(backend, args, tmp_path / "model")
+    assert not [*(tmp_path / "model").rglob("config.json")]

@@ -18,7 +18,7 @@ from d2lbert.checkpoints.params import (
 from d2lbert.checks import CheckpointError, check_layers
 from d2lbert.data import hub
 from d2lbert.data.vocab import Vocab
-from d2lbert.files import read_json, write_whole
+from d2lbert.files import model_folder, read_json, write_whole
 
 # d2l 16.7.1. The weights do not tell the number of heads, so that it stands
 # here; our own folders have a config.json.
@@ -179,11 +179,14 @@ def _read_vocab(path: str | Path) -> Vocab:
 
 def save_pretrained_model(folder: str | Path, params: Params, vocab: Vocab,
                           **sizes: int) -> None:
-    """Write weights, vocabulary and sizes as `find_pretrained` reads them."""
-    folder = Path(folder)
-    save_params(folder / _PARAMS, params)
-    for name, value in ((_VOCAB, vocab.idx_to_token), (_CONFIG, sizes)):
-        write_whole(folder / name, json.dumps(value, indent=0) + "\n")
+    """Write weights, vocabulary and sizes as `find_pretrained` reads them.
+
+    A process that dies meanwhile leaves the model that was there, or none.
+    """
+    with model_folder(folder, _PARAMS) as draft:
+        save_params(draft / _PARAMS, params)
+        for name, value in ((_VOCAB, vocab.idx_to_token), (_CONFIG, sizes)):
+            write_whole(draft / name, json.dumps(value, indent=0) + "\n")
 
 
 def pretrained_loader(bert_model: Callable[..., Any],

@@ -64,6 +64,10 @@ class Batches:
         whole, rest = divmod(self.num_examples, self.batch_size)
         return whole + (rest > 0 and (whole == 0 or not self.is_train))
 
+    def skip_epochs(self, number: int) -> None:
+        """Pass over so many epochs, without making their batches."""
+        self.epoch += number * self.is_train
+
     def _new_epoch(self) -> np.random.Generator:
         """The random numbers of the next epoch."""
         rng = np.random.default_rng([self.seed, self.epoch])
@@ -167,25 +171,42 @@ def trim(batch: tuple[np.ndarray, ...]) -> tuple[np.ndarray, ...]:
             nsp_y)
 
 
-def take(train_iter: Iterable[Any], num_steps: int) -> Iterator[Any]:
-    """The first num_steps batches, epoch after epoch.
+def take(train_iter: Iterable[Any], num_steps: int, start: int = 0
+         ) -> Iterator[Any]:
+    """The first num_steps batches, epoch after epoch, from a start on.
 
     Batches come trimmed where the iterator can do that.
+
+    Args:
+        start: so many batches are passed over. Whole epochs are not made,
+            where the iterator has a length.
 
     Raises:
         ValueError: if the iterator is empty, or cannot start again.
     """
-    epoch, count = getattr(train_iter, "trimmed", train_iter.__iter__), 0
+    epoch = getattr(train_iter, "trimmed", train_iter.__iter__)
+    count = _skip_epochs(train_iter, start) if start else 0
     while count < num_steps:
         before = count
         for batch in islice(epoch(), num_steps - count):
-            yield batch
+            if count >= start:
+                yield batch
             count += 1
         if count == before:
             raise ValueError(
                 f"the training iterator gives no batch after {count} of "
                 f"{num_steps} and cannot start again: give a list or a loader"
                 if count else "the training iterator gives no batch")
+
+
+def _skip_epochs(train_iter: Any, start: int) -> int:
+    """Pass over whole epochs; how many batches they have."""
+    if not hasattr(train_iter, "__len__") or not len(train_iter):
+        return 0
+    epochs = start // len(train_iter)
+    if hasattr(train_iter, "skip_epochs"):
+        train_iter.skip_epochs(epochs)
+    return epochs * len(train_iter)
 
 
 def corpus_vocab(corpus: Corpus, order: str = "frequency") -> Vocab:

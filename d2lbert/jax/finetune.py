@@ -13,6 +13,7 @@ from d2lbert.inputs import class_labels, classifier_inputs
 from d2lbert.jax.data import to_numpy
 from d2lbert.jax.inputs import check
 from d2lbert.jax.model import BERTEncoder, Dense, dropout_rngs, init_params
+from d2lbert.jax.resume import put_state, state_arrays
 from d2lbert.jax.train import (
     check_rows,
     check_unreduced,
@@ -102,7 +103,7 @@ def train_batch_ch13(net, loss, trainer, params, state, rng, factor, X, y):
 
 def train_ch13(net, train_iter, test_iter, loss, trainer, num_epochs,
                devices=None, dev_iter=None, warmup=None, params=None,
-               seed=0, precision=None):
+               seed=0, precision=None, resume=None, save_every=None):
     """Fine-tune net, keep the best epoch on dev, and test that one once.
 
     Args:
@@ -115,6 +116,9 @@ def train_ch13(net, train_iter, test_iter, loss, trainer, num_epochs,
         params: weights to start from, left as they are; None for new ones.
         seed: fixes the new weights and the dropout.
         precision: as in `train_bert`.
+        resume: a folder of checkpoints, to go on after a kill with the same
+            numbers, and every save_every steps to write another; see
+            `d2lbert.training.steps.StepLog.resume`.
 
     Returns:
         The weights kept, and the `FineTuningLog`. Prints loss, accuracies
@@ -131,10 +135,13 @@ def train_ch13(net, train_iter, test_iter, loss, trainer, num_epochs,
     precision = precision_for(params, precision, devices[0])
     log = FineTuningLog(num_epochs, len(train_iter), precision)
     best = None
-    factors = enumerate(rates(log.num_steps, 1.0, warmup))
+    params, state, best = put_state(log.resume(
+        resume, lambda: state_arrays(params, state, best), train_iter,
+        save_every, warmup=warmup, seed=seed), params, state)
+    factors = iter(rates(log.num_steps, 1.0, warmup)[log.step:])
     for _ in log.epochs():
         batches = log.watch(train_iter, lambda: copy_weights(params))
-        for (X, y), (step, factor) in zip(batches, factors):
+        for (X, y), factor in zip(batches, factors):
             X = inputs_of(X)
             check_features(net, X)
             check(class_labels, y, shape=shape_of_logits(net, params, X))
@@ -142,7 +149,7 @@ def train_ch13(net, train_iter, test_iter, loss, trainer, num_epochs,
             with products_in(precision):
                 params, state, *sums = train_batch_ch13(
                     net, loss, trainer, params, state,
-                    jax.random.fold_in(key, step), np.float32(factor),
+                    jax.random.fold_in(key, log.step), np.float32(factor),
                     *jax.device_put((X, y), by_row))
             log.add(*sums, len(y), rate=factor)
         if log.diverged:

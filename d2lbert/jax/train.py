@@ -17,6 +17,7 @@ from d2lbert.jax.data import to_numpy
 from d2lbert.jax.fast import fused_batch_loss, is_plain_cross_entropy
 from d2lbert.jax.inputs import check
 from d2lbert.jax.model import BERTModel, dropout_rngs, init_params
+from d2lbert.jax.resume import put_state, state_arrays
 from d2lbert.training.logs import TrainingLog, means_of
 from d2lbert.training.precision import ROWS, choose_precision, single_precision
 from d2lbert.training.schedules import rates
@@ -152,7 +153,7 @@ def fastest_loss(net, loss, devices):
 
 def train_bert(train_iter, net, loss, vocab_size, devices, num_steps,
                lr=3e-3, warmup=0.1, params=None, seed=0, batch_loss=None,
-               precision=None):
+               precision=None, resume=None, save_every=None):
     """Pretrain net for num_steps batches, with Adam and warm-up.
 
     Args:
@@ -167,14 +168,18 @@ def train_bert(train_iter, net, loss, vocab_size, devices, num_steps,
             is fastest for the same losses.
         precision: of products, "float32" or "bfloat16"; None measures which
             is faster, where the matrices are large.
+        resume: a folder of checkpoints, to go on after a kill with the same
+            numbers, and every save_every steps to write another; see
+            `d2lbert.training.steps.StepLog.resume`.
 
     Returns:
         The trained params, and the `TrainingLog` with the losses of every
             step; its last ones and the sentence pairs a second are printed.
 
     Raises:
-        ValueError: for what `d2lbert.inputs.pretraining_batch` refuses, or
-            a batch that cannot be divided among the devices.
+        ValueError: for what `d2lbert.inputs.pretraining_batch` refuses, a
+            batch that cannot be divided among the devices, or checkpoints of
+            another recipe.
     """
     init_key, key = jax.random.split(jax.random.key(seed))
     if params is None:
@@ -186,17 +191,19 @@ def train_bert(train_iter, net, loss, vocab_size, devices, num_steps,
     trainer, log = adam(net, 1.0), TrainingLog(num_steps, precision)
     state = jax.device_put(trainer.init(params), everywhere)
     batch_loss = batch_loss or fastest_loss(net, loss, devices)
-    batches = log.watch(take(train_iter, num_steps),
+    params, state, _ = put_state(log.resume(
+        resume, lambda: state_arrays(params, state), train_iter, save_every,
+        lr=lr, warmup=warmup, seed=seed), params, state)
+    batches = log.watch(take(train_iter, num_steps, log.step),
                         lambda: copy_weights(params))
-    for step, (batch, rate) in enumerate(zip(
-            batches, rates(num_steps, lr, warmup))):
+    for batch, rate in zip(batches, rates(num_steps, lr, warmup)[log.step:]):
         check(pretraining_batch, *batch, vocab_size=vocab_size,
               max_len=getattr(net, "max_len", None))
         check_rows(batch[0], devices)
         with products_in(precision):
             params, state, mlm_l, nsp_l = train_step(
                 net, batch_loss, loss, vocab_size, trainer, params, state,
-                jax.random.fold_in(key, step), np.float32(rate),
+                jax.random.fold_in(key, log.step), np.float32(rate),
                 jax.device_put(batch, by_row))
         log.add(mlm_l, nsp_l, rate=rate)
     if log.diverged:

@@ -12,6 +12,7 @@ from d2lbert.inputs import class_labels, classifier_inputs
 from d2lbert.mxnet.checkpoint import is_initialized
 from d2lbert.mxnet.inputs import check
 from d2lbert.mxnet.model import Dense
+from d2lbert.mxnet.resume import put_state, seed_step, state_arrays
 from d2lbert.mxnet.train import (
     copy_weights,
     devices_of,
@@ -103,7 +104,7 @@ def train_batch_ch13(net, features, labels, loss, trainer, devices,
 
 def train_ch13(net, train_iter, test_iter, loss, trainer, num_epochs,
                devices=None, split_f=split, dev_iter=None, warmup=None,
-               seed=None, precision=None):
+               seed=None, precision=None, resume=None, save_every=None):
     """Fine-tune net, keep the best epoch on dev, and test that one once.
 
     Args:
@@ -113,8 +114,12 @@ def train_ch13(net, train_iter, test_iter, loss, trainer, num_epochs,
         devices: by default all; several share each batch, by split_f.
         warmup: share of the steps in which the learning rate rises to the
             trainer's, to fall to 0 afterwards; None leaves it constant.
-        seed: fixes the dropout; None leaves MXNet's generator as it is.
+        seed: fixes the dropout; None leaves MXNet's generator as it is, or
+            is 0 with resume.
         precision: as in `train_bert`.
+        resume: a folder of checkpoints, to go on after a kill with the same
+            numbers, and every save_every steps to write another; see
+            `d2lbert.training.steps.StepLog.resume`.
 
     Returns:
         The `FineTuningLog`. Prints loss, accuracies and examples a second.
@@ -123,16 +128,21 @@ def train_ch13(net, train_iter, test_iter, loss, trainer, num_epochs,
     precision = precision_for(precision)
     log = FineTuningLog(num_epochs, len(train_iter), precision)
     best = None
+    seed = 0 if seed is None and resume else seed
     set_seed(seed)
     check_devices(net, devices)
     net.hybridize()
     loss.hybridize()
     peak = trainer.learning_rate
-    factors = iter(rates(log.num_steps, 1.0, warmup))
+    best = put_state(log.resume(
+        resume, lambda: state_arrays(net, trainer, best), train_iter,
+        save_every, lr=peak, warmup=warmup, seed=seed), net, trainer)
+    factors = iter(rates(log.num_steps, 1.0, warmup)[log.step:])
     for _ in log.epochs():
         batches = log.watch(train_iter, partial(copy_weights, net))
         for (X, y), factor in zip(batches, factors):
             check_features(net, X)
+            seed_step(seed, log.step)
             trainer.set_learning_rate(factor * peak)
             sums = train_batch_ch13(
                 net, X, y, loss, trainer, devices, split_f)

@@ -19,6 +19,7 @@ from d2lbert.mxnet.fast import (
 )
 from d2lbert.mxnet.inputs import check
 from d2lbert.mxnet.model import BERTModel
+from d2lbert.mxnet.resume import put_state, seed_step, state_arrays
 from d2lbert.training.logs import TrainingLog, means_of
 from d2lbert.training.precision import single_precision
 from d2lbert.training.schedules import rates
@@ -116,7 +117,7 @@ def fastest_loss(net, loss):
 
 def train_bert(train_iter, net, loss, vocab_size, devices, num_steps,
                lr=3e-3, warmup=0.1, seed=None, batch_loss=None,
-               precision=None):
+               precision=None, resume=None, save_every=None):
     """Pretrain net for num_steps batches, with Adam and warm-up.
 
     Args:
@@ -125,18 +126,23 @@ def train_bert(train_iter, net, loss, vocab_size, devices, num_steps,
         devices: list of devices; several share each batch.
         lr: peak learning rate; warmup: share of the steps that lead to it.
         seed: fixes the dropout, and the weights if they are new; None leaves
-            MXNet's generator as it is.
+            MXNet's generator as it is, or is 0 with resume.
         batch_loss: `_get_batch_loss_bert` or an edit of it; by default what
             is fastest for the same losses.
         precision: of products, "float32" or None.
+        resume: a folder of checkpoints, to go on after a kill with the same
+            numbers, and every save_every steps to write another; see
+            `d2lbert.training.steps.StepLog.resume`.
 
     Returns:
         The `TrainingLog` with the losses of every step; its last ones and
             the sentence pairs a second are printed.
 
     Raises:
-        ValueError: for what `d2lbert.inputs.pretraining_batch` refuses.
+        ValueError: for what `d2lbert.inputs.pretraining_batch` refuses, or
+            checkpoints of another recipe.
     """
+    seed = 0 if seed is None and resume else seed
     set_seed(seed)
     place(net, devices)
     net.hybridize()
@@ -144,9 +150,13 @@ def train_bert(train_iter, net, loss, vocab_size, devices, num_steps,
     batch_loss = batch_loss or fastest_loss(net, loss)
     precision = precision_for(precision)
     trainer, log = adam(net, lr), TrainingLog(num_steps, precision)
-    batches = log.watch(take(train_iter, num_steps),
+    put_state(log.resume(
+        resume, partial(state_arrays, net, trainer), train_iter, save_every,
+        lr=lr, warmup=warmup, seed=seed), net, trainer)
+    batches = log.watch(take(train_iter, num_steps, log.step),
                         partial(copy_weights, net))
-    for batch, rate in zip(batches, rates(num_steps, lr, warmup)):
+    for batch, rate in zip(batches, rates(num_steps, lr, warmup)[log.step:]):
+        seed_step(seed, log.step)
         batch = to_tensors(batch)
         check(pretraining_batch, *batch, vocab_size=vocab_size)
         batch = [shard(x, devices) for x in batch]

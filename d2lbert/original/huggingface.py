@@ -22,7 +22,7 @@ from d2lbert.checkpoints.params import (
     save_params,
 )
 from d2lbert.checks import CheckpointError
-from d2lbert.files import read_json, write_whole
+from d2lbert.files import model_folder, read_json, write_whole
 from d2lbert.original.config import BertConfig, num_parameters
 
 CONFIG = "config.json"
@@ -209,6 +209,8 @@ def save_checkpoint_folder(folder: str | Path, config: BertConfig,
                            params: Params, architecture: str) -> None:
     """Write config.json and model.safetensors as `transformers` reads them.
 
+    A process that dies meanwhile leaves the model that was there, or none.
+
     Args:
         folder: made where there is none.
         config: a `BertConfig`. A classifier with another number of outputs
@@ -216,10 +218,9 @@ def save_checkpoint_folder(folder: str | Path, config: BertConfig,
         params: {name: array}, see `SHAPES`.
         architecture: the name of the class in `transformers`.
     """
-    folder = Path(folder)
     if "classifier.bias" in params:
         config = config.with_labels(len(params["classifier.bias"]))
     values = {**config.to_dict(), "architectures": [architecture]}
-    # The weights come first: config.json makes the folder a checkpoint.
-    save_params(folder / WEIGHTS[0], params, metadata={"format": "pt"})
-    write_whole(folder / CONFIG, json.dumps(values, indent=2) + "\n")
+    with model_folder(folder, CONFIG) as draft:
+        save_params(draft / WEIGHTS[0], params, metadata={"format": "pt"})
+        write_whole(draft / CONFIG, json.dumps(values, indent=2) + "\n")

@@ -12,7 +12,7 @@ from typing import Any
 
 from d2lbert.checks import CheckpointError
 from d2lbert.data.corpora import read_text
-from d2lbert.files import read_json, write_whole
+from d2lbert.files import model_folder, read_json, write_whole
 
 SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 # A word of more characters than these is [UNK], as in Google's code
@@ -103,8 +103,9 @@ def write_tokenizer_files(folder: str | Path, files: TokenizerFiles) -> None:
         settings["added_tokens_decoder"] = {
             str(ids[token]): {"content": token, **_FLAGS, **flags}
             for token, flags in files.added.items()}
-    write_whole(folder / _SETTINGS, json.dumps(settings) + "\n")
-    write_whole(folder / _VOCAB, "\n".join(files.tokens) + "\n")
+    with model_folder(folder, _VOCAB) as draft:
+        write_whole(draft / _SETTINGS, json.dumps(settings) + "\n")
+        write_whole(draft / _VOCAB, "\n".join(files.tokens) + "\n")
 
 
 def _read_vocab(path: Path) -> list[str]:

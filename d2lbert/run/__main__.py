@@ -2,7 +2,8 @@
 
 Each backend works in a process of its own, so that the frameworks do not
 compete for threads and memory. Results go to results/<corpus>/: the numbers
-as JSON, the weights, the curves as a picture.
+as JSON, the weights, the curves as a picture. A run that was stopped or killed
+goes on from its checkpoints; they are removed when it comes to its end.
 """
 
 import argparse
@@ -18,6 +19,7 @@ from types import ModuleType
 from d2lbert.backends import BACKENDS
 from d2lbert.run import nli, pretraining, sentiment
 from d2lbert.run.report import FAILED, markdown_table
+from d2lbert.run.resume import forget
 from d2lbert.run.workers import Result, Workers, be_worker
 
 _CHAPTERS: dict[str, ModuleType] = {
@@ -47,6 +49,9 @@ def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--steps", type=int, help="instead of the recipe's")
     parser.add_argument("--results", type=Path, help="folder for weights, "
                         "numbers and picture; default results/<corpus>")
+    parser.add_argument("--fresh", action="store_true", help="start anew "
+                        "where an earlier run was stopped or killed, instead "
+                        "of going on")
     parser.add_argument("--worker", action="store_true",
                         help=argparse.SUPPRESS)
     args = parser.parse_args(argv)
@@ -100,14 +105,24 @@ def main(argv: Sequence[str] | None = None) -> int:
     if problem := _problem(args):  # complain once, before anything trains
         print(f"error: {problem}", file=sys.stderr)
         return 1
+    for backend in args.backend if args.fresh else ():
+        forget(args.results / backend)
     workers, is_shown = Workers(args), True
     try:
         workers.run()
+        if not workers.was_interrupted:  # else the next run goes on with all
+            _forget_good(workers.results, args.results)
     finally:  # what is finished is shown, whatever happened to the rest
         if workers.results:
             is_shown = _show(chapter, workers.results,
                              args.results / "curves.png")
     return workers.exit_code or int(not is_shown)
+
+
+def _forget_good(results: list[Result], folder: Path) -> None:
+    for result in results:
+        if FAILED not in result:
+            forget(folder / result["backend"])
 
 
 def _show(chapter: ModuleType, results: list[Result], picture: Path) -> bool:

@@ -11,8 +11,10 @@ from d2lbert.checkpoints.d2l import load_pretrained_params
 from d2lbert.data.snli import LABELS, SPLITS, nli_folder, read_snli
 from d2lbert.run.models import Model, make_classifier
 from d2lbert.run.report import number
+from d2lbert.run.resume import checkpoints, fingerprint
 from d2lbert.training.logs import FineTuningLog
 from d2lbert.training.plotting import Animator
+from d2lbert.training.resuming import Checkpoints
 
 CORPUS, MODEL = "mini-nli", "bert.mini"
 COLUMNS = ("backend", "start", "loss", "train acc", "dev acc", "test acc",
@@ -63,6 +65,9 @@ def work(backend: str, args: Namespace, folder: Path) -> dict[str, Any]:
     splits = d2l.load_data_snli_bert(
         recipe.batch_size, min(recipe.max_len, sizes["max_len"]), vocab,
         args.corpus)
+    data = splits[0].dataset
+    known = fingerprint(data.texts.tokens, data.targets, vocab.idx_to_token)
+    corpus = f"{args.corpus} ({known})"
     result: dict[str, Any] = {
         "backend": backend, "corpus": str(args.corpus),
         "recipe": asdict(recipe)}
@@ -70,8 +75,12 @@ def work(backend: str, args: Namespace, folder: Path) -> dict[str, Any]:
         print(f"from {start} weights", flush=True)
         bert = make_classifier(backend, len(vocab), pretrained=weights,
                                dropout=recipe.dropout, **sizes)
-        path = folder / f"{start}.safetensors"
-        log, test_acc = _fine_tune(bert, splits, recipe, args.steps, path)
+        known = fingerprint(bert.export_params())
+        log, test_acc = _fine_tune(
+            bert, splits, recipe, args.steps, folder / f"{start}.safetensors",
+            checkpoints(folder, start, corpus=corpus, dropout=recipe.dropout,
+                        num_heads=sizes["num_heads"],
+                        start=f"{args.model if weights else start} ({known})"))
         result[start] = {
             "loss": log.loss, "train_acc": log.train_acc,
             "dev_acc": log.dev_acc, "kept": log.kept, "test_acc": test_acc,
@@ -83,7 +92,7 @@ def work(backend: str, args: Namespace, folder: Path) -> dict[str, Any]:
 
 
 def _fine_tune(bert: Model, splits: Sequence[Any], recipe: FineTuning,
-               num_steps: int | None, path: Path
+               num_steps: int | None, path: Path, resume: Checkpoints
                ) -> tuple[FineTuningLog, float]:
     """Train a classifier by a recipe, save it, and test it."""
     train_iter, dev_iter, test_iter = splits
@@ -91,7 +100,7 @@ def _fine_tune(bert: Model, splits: Sequence[Any], recipe: FineTuning,
     if num_steps:
         num_epochs = max(1, round(num_steps / len(train_iter)))
     log = bert.fine_tune(train_iter, dev_iter, None, num_epochs, recipe.lr,
-                         warmup=recipe.warmup, seed=0)
+                         warmup=recipe.warmup, seed=0, resume=resume)
     if log.diverged:
         raise ValueError(log.diverged)
     bert.save(path)

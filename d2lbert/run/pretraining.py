@@ -13,6 +13,7 @@ from d2lbert.data.mini.probe import context_probe
 from d2lbert.data.vocab import unigram_entropy
 from d2lbert.run.models import make_bert
 from d2lbert.run.report import number, thinned
+from d2lbert.run.resume import checkpoints, fingerprint
 from d2lbert.training.logs import last_tenth
 from d2lbert.training.plotting import Animator
 
@@ -79,14 +80,19 @@ def _recipe_of(args: Namespace) -> Recipe:
 
 def work(backend: str, args: Namespace, folder: Path) -> dict[str, Any]:
     """Pretrain one backend; write the model into folder, return results."""
-    return pretrain(backend, args.corpus, _recipe_of(args), folder)
+    return pretrain(backend, args.corpus, _recipe_of(args), folder,
+                    can_resume=True)
 
 
 def pretrain(backend: str, corpus: str, recipe: Recipe, folder: str | Path,
-             seed: int = 0) -> dict[str, Any]:
+             seed: int = 0, can_resume: bool = False) -> dict[str, Any]:
     """Train one backend by a recipe and write the model into a folder.
 
     The folder then is one that `load_pretrained_model` takes.
+
+    Args:
+        can_resume: whether to keep checkpoints in the folder, and to go on
+            with them.
 
     Returns:
         A dict of plain numbers and lists.
@@ -101,8 +107,13 @@ def pretrain(backend: str, corpus: str, recipe: Recipe, folder: str | Path,
     held_out = d2l.load_held_out_wiki(**where)
     bert = make_bert(backend, len(vocab), seed, dropout=recipe.dropout,
                      **recipe.sizes)
-    log = bert.train(train_iter, len(vocab), recipe.num_steps, lr=recipe.lr,
-                     warmup=recipe.warmup, seed=seed)
+    known = fingerprint(train_iter.sentences.tokens, vocab.idx_to_token)
+    log = bert.train(
+        train_iter, len(vocab), recipe.num_steps, lr=recipe.lr,
+        warmup=recipe.warmup, seed=seed, resume=checkpoints(
+            folder, "pretraining", corpus=f"{corpus} ({known})",
+            dropout=recipe.dropout, num_heads=recipe.num_heads)
+        if can_resume else None)
     if log.diverged:
         raise ValueError(log.diverged)
     params = bert.export_params()

@@ -25,13 +25,15 @@ from d2lbert.data.ngrams import (
     ngram_evidence,
 )
 from d2lbert.data.sentiment import is_labelled, read_sst2, sentiment_folder
+from d2lbert.files import model_folder
 from d2lbert.original.config import BertConfig
 from d2lbert.original.find import find_checkpoint, load_checkpoint_folder
-from d2lbert.original.huggingface import read_config
+from d2lbert.original.huggingface import CONFIG, read_config
 from d2lbert.original.outputs import to_bert_batch
 from d2lbert.original.tokenizer import BertTokenizer
 from d2lbert.run.models import Model, load_original, make_original
 from d2lbert.run.report import number, thinned
+from d2lbert.run.resume import checkpoints, fingerprint
 from d2lbert.training.logs import LossLog, last_tenth
 from d2lbert.training.plotting import Animator
 
@@ -116,12 +118,15 @@ def work(backend: str, args: Namespace, folder: Path) -> dict[str, Any]:
         "backend": backend, "corpus": str(args.corpus),
         "recipe": asdict(recipe), "baselines": baselines, "runs": []}
     for start in _starts(args):
-        tok, net = _start(backend, args, start)
-        log, scores = _fine_tune(net, tok, recipe, args.corpus, args.steps)
+        tok, net = _start(backend, args, start, resume=folder)
+        log, scores = _fine_tune(net, tok, recipe, args.corpus, args.steps,
+                                 resume=folder)
         if log.diverged:
             raise ValueError(log.diverged)
-        net.save_pretrained(folder / start if start == MODEL else folder)
-        tok.save(folder / start if start == MODEL else folder)
+        place = folder / start if start == MODEL else folder
+        with model_folder(place, CONFIG) as draft:
+            net.save_pretrained(draft)
+            tok.save(draft)
         result["runs"].append({
             "start": str(start), "loss": log.loss, **scores,
             "examples_per_sec": log.per_sec,
@@ -131,9 +136,13 @@ def work(backend: str, args: Namespace, folder: Path) -> dict[str, Any]:
     return result
 
 
-def _start(backend: str, args: Namespace, start: str, seed: int = 0
-           ) -> tuple[BertTokenizer, Model]:
-    """The tokenizer, and a classifier that is not fine-tuned yet."""
+def _start(backend: str, args: Namespace, start: str, seed: int = 0,
+           resume: Path | None = None) -> tuple[BertTokenizer, Model]:
+    """The tokenizer, and a classifier that is not fine-tuned yet.
+
+    Args:
+        resume: the folder in which checkpoints of pretraining are kept.
+    """
     if start not in (MODEL, PRETRAINED):
         folder = find_checkpoint(start)
         return (BertTokenizer.from_pretrained(folder),
@@ -147,14 +156,15 @@ def _start(backend: str, args: Namespace, start: str, seed: int = 0
     config = BertConfig(vocab_size=len(tok), **_SIZES)
     params = initial_params(config.classification_shapes(), seed)
     if start == PRETRAINED:
-        learned = _pretrain(backend, config, tok, args.steps, seed)
+        learned = _pretrain(backend, config, tok, args.steps, seed, resume)
         params |= {name: array for name, array in learned.items()
                    if name in params}
     return tok, make_original(backend, _CLASSIFIER, config, params)
 
 
 def _pretrain(backend: str, config: BertConfig, tok: BertTokenizer,
-              num_steps: int | None, seed: int) -> Params:
+              num_steps: int | None, seed: int, resume: Path | None
+              ) -> Params:
     """The weights of a BERT that has read mini-wiki."""
     texts = [[tok.tokenize(" ".join(s)) for s in text]
              for text in load_corpus("mini-wiki").train]
@@ -162,21 +172,29 @@ def _pretrain(backend: str, config: BertConfig, tok: BertTokenizer,
         texts, tok.vocab, PRETRAINING.batch_size, PRETRAINING.max_length,
         seed, as_tensors=to_bert_batch)
     net = make_original(backend, "BertForPreTraining", config, seed=seed)
+    known = fingerprint(batches.sentences.tokens, tok.tokens)
     log = net.fit(batches, num_steps or PRETRAINING.num_steps, PRETRAINING.lr,
-                  seed=seed)
+                  seed=seed, resume=resume and checkpoints(
+                      resume, "pretraining", corpus=f"mini-wiki ({known})"))
     if log.diverged:
         raise ValueError(log.diverged)
     return net.export_params()
 
 
 def _fine_tune(net: Model, tok: BertTokenizer, recipe: Recipe,
-               corpus: str | Path, num_steps: int | None, seed: int = 0
+               corpus: str | Path, num_steps: int | None, seed: int = 0,
+               resume: Path | None = None
                ) -> tuple[LossLog, dict[str, float | None]]:
     max_length = min(recipe.max_length, net.net.config.max_position_embeddings)
     splits = net.d2l.load_data_sst2(
         recipe.batch_size, tok, corpus, max_length, seed)
+    data = splits[0].dataset
+    known = fingerprint(data.inputs["input_ids"], data.labels, tok.tokens)
+    # Another start, such as a pretraining that was stopped, has its own place
+    start = f"start {fingerprint(net.export_params())}"
     log = net.fit(splits[0], num_steps or recipe.num_epochs * len(splits[0]),
-                  recipe.lr, seed=seed)
+                  recipe.lr, seed=seed, resume=resume and checkpoints(
+                      resume, start, corpus=f"{corpus} ({known})"))
     names = ("train_acc", "dev_acc", "test_acc")
     return log, {name: _accuracy(net, batches) if batches else None
                  for name, batches in zip(names, splits)}

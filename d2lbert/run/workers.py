@@ -43,9 +43,14 @@ class Workers:
         self.results: list[Result] = []
 
     @property
+    def was_interrupted(self) -> bool:
+        """Whether there was a Ctrl-C."""
+        return self._interrupts > 0
+
+    @property
     def exit_code(self) -> int:
         """As a shell expects it: 130 after Ctrl-C."""
-        if self._interrupts:
+        if self.was_interrupted:
             return 130
         return int(not self.results or any(FAILED in r for r in self.results))
 

@@ -12,6 +12,7 @@ from d2lbert.inputs import class_labels, classifier_inputs
 from d2lbert.torch.data import to_numpy
 from d2lbert.torch.inputs import check
 from d2lbert.torch.model import init_weights
+from d2lbert.torch.resume import put_state, state_arrays
 from d2lbert.torch.train import (
     copy_weights,
     evaluation,
@@ -90,7 +91,7 @@ def loss_sum(loss, y_hat, y):
 
 def train_ch13(net, train_iter, test_iter, loss, trainer, num_epochs,
                devices=None, dev_iter=None, warmup=None, seed=None,
-               precision=None):
+               precision=None, resume=None, save_every=None):
     """Fine-tune net, keep the best epoch on dev, and test that one once.
 
     Args:
@@ -102,6 +103,9 @@ def train_ch13(net, train_iter, test_iter, loss, trainer, num_epochs,
             trainer's, to fall to 0 afterwards; None leaves it constant.
         seed: fixes the dropout; None leaves PyTorch's generator as it is.
         precision: as in `train_bert`.
+        resume: a folder of checkpoints, to go on after a kill with the same
+            numbers, and every save_every steps to write another; see
+            `d2lbert.training.steps.StepLog.resume`.
 
     Returns:
         The `FineTuningLog`. Prints loss, accuracies and examples a second.
@@ -114,7 +118,10 @@ def train_ch13(net, train_iter, test_iter, loss, trainer, num_epochs,
     net.to(devices[0])
     replicas = nn.DataParallel(net, devices) if len(devices) > 1 else net
     peaks = [group["lr"] for group in trainer.param_groups]
-    factors = iter(rates(log.num_steps, 1.0, warmup))
+    best = put_state(log.resume(
+        resume, lambda: state_arrays(net, trainer, best), train_iter,
+        save_every, lr=peaks, warmup=warmup, seed=seed), net, trainer)
+    factors = iter(rates(log.num_steps, 1.0, warmup)[log.step:])
     for _ in log.epochs():
         batches = log.watch(train_iter, partial(copy_weights, net))
         for (X, y), factor in zip(batches, factors):

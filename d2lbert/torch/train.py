@@ -15,6 +15,7 @@ from d2lbert.torch.data import to_numpy, to_tensors
 from d2lbert.torch.fast import fused_batch_loss, is_plain_cross_entropy
 from d2lbert.torch.inputs import check
 from d2lbert.torch.model import BERTModel
+from d2lbert.torch.resume import put_state, state_arrays
 from d2lbert.training.logs import TrainingLog, means_of
 from d2lbert.training.precision import ROWS, choose_precision
 from d2lbert.training.schedules import rates
@@ -131,7 +132,7 @@ def fastest_loss(net, loss):
 
 def train_bert(train_iter, net, loss, vocab_size, devices, num_steps,
                lr=3e-3, warmup=0.1, seed=None, batch_loss=None,
-               precision=None):
+               precision=None, resume=None, save_every=None):
     """Pretrain net for num_steps batches, with Adam and warm-up.
 
     Args:
@@ -144,13 +145,17 @@ def train_bert(train_iter, net, loss, vocab_size, devices, num_steps,
             is fastest for the same losses.
         precision: of products, "float32" or "bfloat16"; None measures which
             is faster, where the matrices are large.
+        resume: a folder of checkpoints, to go on after a kill with the same
+            numbers, and every save_every steps to write another; see
+            `d2lbert.training.steps.StepLog.resume`.
 
     Returns:
         The `TrainingLog` with the losses of every step; its last ones and
             the sentence pairs a second are printed.
 
     Raises:
-        ValueError: for what `d2lbert.inputs.pretraining_batch` refuses.
+        ValueError: for what `d2lbert.inputs.pretraining_batch` refuses, or
+            checkpoints of another recipe.
     """
     set_seed(seed)
     net.to(devices[0]).train()
@@ -159,9 +164,12 @@ def train_bert(train_iter, net, loss, vocab_size, devices, num_steps,
     batch_loss = batch_loss or fastest_loss(net, loss)
     precision = precision_for(net, precision, devices[0])
     trainer, log = adam(net, lr), TrainingLog(num_steps, precision)
-    batches = log.watch(take(train_iter, num_steps),
+    put_state(log.resume(
+        resume, partial(state_arrays, unwrapped(net), trainer), train_iter,
+        save_every, lr=lr, warmup=warmup, seed=seed), unwrapped(net), trainer)
+    batches = log.watch(take(train_iter, num_steps, log.step),
                         partial(copy_weights, net))
-    for batch, rate in zip(batches, rates(num_steps, lr, warmup)):
+    for batch, rate in zip(batches, rates(num_steps, lr, warmup)[log.step:]):
         batch = to_tensors(batch)
         check(pretraining_batch, *batch, vocab_size=vocab_size)
         batch = [x.to(devices[0]) for x in batch]

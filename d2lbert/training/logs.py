@@ -1,13 +1,15 @@
 """What a training run leaves: losses, accuracies, times and curves."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
 from typing import Any
 
 import numpy as np
 
 from d2lbert.training.interrupts import first_interrupt_noted
 from d2lbert.training.plotting import Animator
-from d2lbert.training.steps import StepLog
+from d2lbert.training.resuming import Checkpoint
+from d2lbert.training.steps import Batch, StepLog
 
 WAITING = "first steps may compile"
 NO_BATCH = "there is nothing to evaluate: the iterator gives no batch"
@@ -30,7 +32,6 @@ class LossLog(StepLog):
         super().__init__(num_steps, precision)
         self.names = names
         self.losses: list[list[float]] = [[] for _ in names]
-        self._shown = 0  # steps that the plot knows of
         self._plot = Animator(
             xlabel="step", ylabel="loss", xlim=[1, num_steps],
             legend=list(names) if len(names) > 1 else None,
@@ -47,17 +48,25 @@ class LossLog(StepLog):
     def _take(self, rows: list[tuple[float, ...]]) -> None:
         for losses, values in zip(self.losses, zip(*rows)):
             losses.extend(values)
-        if len(self.loss) - self._shown >= self._every:
-            self._show()
+        while len(self.loss) - self._shown >= self._every:
+            self._show(self._shown + self._every)
+
+    def _rows_so_far(self) -> list[list[float]]:
+        return self.losses
+
+    def _restore(self, checkpoint: Checkpoint, loader: Any) -> None:
+        super()._restore(checkpoint, loader)
+        for losses, values in zip(self.losses, checkpoint.rows.tolist()):
+            losses.extend(values)
 
     def _end(self) -> None:
         if self._shown < len(self.loss):
-            self._show()
+            self._show(len(self.loss))
         self._bar.close()
 
-    def _show(self) -> None:
-        means = [np.mean(losses[self._shown:]) for losses in self.losses]
-        self._shown = len(self.loss)
+    def _show(self, end: int) -> None:
+        means = [np.mean(losses[self._shown:end]) for losses in self.losses]
+        self._shown = end
         self._plot.add(self._shown, tuple(means))
         self._bar.set_postfix({name: f"{mean:.3f}" for name, mean
                                in zip(self.names, means)})
@@ -118,6 +127,8 @@ class FineTuningLog(StepLog):
         ValueError: for less than one epoch or one batch.
     """
     _RATE = "{:.3g} of the trainer's learning rate"
+    _NOTED = (*StepLog._NOTED, "loss", "train_acc", "dev_acc", "kept",
+              "points", "_epoch_start")
 
     def __init__(self, num_epochs: int, num_batches: int,
                  precision: str = "float32") -> None:
@@ -132,7 +143,7 @@ class FineTuningLog(StepLog):
         self.kept, self.test_acc = 0, None
         self.points: list[tuple[float, float, float]] = []
         self._rows: list[tuple[float, ...]] = []
-        self._shown = self._epoch_start = 0  # numbers of rows
+        self._epoch_start = 0  # number of rows
         self._plot = Animator(
             xlabel="epoch", xlim=[0, num_epochs], ylim=[0, 1.2],
             legend=["train loss", "train acc", "dev acc"])
@@ -145,9 +156,22 @@ class FineTuningLog(StepLog):
     def epochs(self) -> Iterator[int]:
         """The epochs' numbers, from 0; none follows one that was stopped."""
         with first_interrupt_noted(self._stop):
-            for epoch in range(self.num_epochs):
+            for epoch in range(len(self.loss), self.num_epochs):
                 if not self.stopped:
                     yield epoch
+                    if self.step == (epoch + 1) * self.num_batches:
+                        self._save()  # with what the evaluation gave
+
+    def watch(self, batches: Iterable[Batch],
+              copy_weights: Callable[[], Any] | None = None
+              ) -> Iterator[Batch]:
+        """The batches of an epoch, after those that a killed run has had.
+
+        Args:
+            copy_weights: as in `StepLog`.
+        """
+        return super().watch(islice(batches, self.step - self._epoch_start,
+                                    None), copy_weights)
 
     def is_best(self, dev_acc: float) -> bool:
         """Note the epoch's accuracy on dev; is it better than all before?"""
@@ -164,12 +188,22 @@ class FineTuningLog(StepLog):
 
     def _take(self, rows: list[tuple[float, ...]]) -> None:
         self._rows += rows
-        if len(self._rows) - self._shown >= self._every:
-            self._show()
+        while len(self._rows) - self._shown >= self._every:
+            self._show(self._shown + self._every)
+
+    def _rows_so_far(self) -> list[tuple[float, ...]]:
+        return self._rows
+
+    def _restore(self, checkpoint: Checkpoint, loader: Any) -> None:
+        super()._restore(checkpoint, loader)
+        self._rows = list(map(tuple, checkpoint.rows.tolist()))
+        self.points = [(x, loss, acc) for x, loss, acc in self.points]
+        if hasattr(loader, "skip_epochs"):
+            loader.skip_epochs(len(self.loss))
 
     def _end(self) -> None:
         if self._shown < len(self._rows):
-            self._show()
+            self._show(len(self._rows))
         loss, train_acc = _means(self._rows[self._epoch_start:])
         self.loss.append(loss)
         self.train_acc.append(train_acc)
@@ -179,9 +213,9 @@ class FineTuningLog(StepLog):
         if self.stopped or len(self.loss) == self.num_epochs:
             self._bar.close()
 
-    def _show(self) -> None:
-        loss, train_acc = _means(self._rows[self._shown:])
-        self._shown = len(self._rows)
+    def _show(self, end: int) -> None:
+        loss, train_acc = _means(self._rows[self._shown:end])
+        self._shown = end
         point = self._shown / self.num_batches, loss, train_acc
         self.points.append(point)
         self._plot.add(point[0], (loss, train_acc, None))

@@ -152,6 +152,12 @@ class Animator:
             self._waiting = words
             self._display.wait()
 
+    def restore(self, X: list[list[float]], Y: list[list[float]]) -> None:
+        """Take over the points of a plot that was begun elsewhere."""
+        self.X, self.Y = X, Y
+        if X:
+            self._display.wait()
+
     def savefig(self, path: str | Path) -> None:
         """Write the picture; the name's ending chooses the format."""
         self._save(path)

@@ -8,6 +8,7 @@ out of it:
 """
 
 from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 from time import perf_counter
 from typing import Any, TypeVar
 
@@ -15,7 +16,8 @@ import numpy as np
 
 from d2lbert.training.divergence import Keeper, describe, first_bad
 from d2lbert.training.interrupts import first_interrupt_noted
-from d2lbert.training.plotting import progress
+from d2lbert.training.plotting import Animator, progress
+from d2lbert.training.resuming import Checkpoint, Checkpoints, Saver
 
 Batch = TypeVar("Batch")
 
@@ -30,7 +32,10 @@ class StepLog:
     that runs, so that what has been learned can be used. So does a loss that
     is not finite, once it is read.
 
+    With `resume` it goes on with a training that was killed.
+
     Attributes:
+        step: how many steps have been made.
         stopped: whether the loop was ended before its time.
         diverged: what a loss that is not finite came with, in a sentence; ""
             while all are finite. The loop was then ended, too.
@@ -45,6 +50,10 @@ class StepLog:
     """
 
     _RATE = "a learning rate of {:.3g}"
+    _NOTED: tuple[str, ...] = ("seconds", "warmup_seconds", "examples",
+                               "_shown")
+    _plot: Animator
+    _shown = 0  # steps that the plot knows of
 
     def __init__(self, num_steps: int, precision: str = "float32") -> None:
         if not isinstance(num_steps, (int, np.integer)) or num_steps < 1:
@@ -58,6 +67,7 @@ class StepLog:
         self._every = max(1, num_steps // 50)
         self._unread: list[tuple[tuple, float]] = []
         self._keeper: Keeper | None = None
+        self._saver: Saver | None = None
         self._last_rate = float("nan")
         self._shapes: set[tuple] = set()
         self._started: float | None = None
@@ -69,9 +79,73 @@ class StepLog:
         return self.examples / self.seconds if self.seconds else float("nan")
 
     @property
+    def step(self) -> int:
+        """How many steps have been made, before a kill as well."""
+        return self._added
+
+    @property
     def weights(self) -> Any:
         """Those to go back to; see the attributes of the class."""
         return self._keeper and self._keeper.good
+
+    def resume(self, folder: str | Path | Checkpoints | None,
+               arrays: Callable[[], dict[str, np.ndarray]], loader: Any,
+               save_every: int | None = None, **recipe: Any
+               ) -> dict[str, np.ndarray]:
+        """Go on from the newest checkpoint in a folder; write more of them.
+
+        Args:
+            folder: None for neither.
+            arrays: gives weights, optimiser and random state as they are now,
+                {name: array}; names of weights begin with `weights.`.
+            loader: of the batches.
+            save_every: steps from one checkpoint to the next; by default a
+                twentieth of all, 500 at most.
+            recipe: what has to be equal to go on, beside the number of steps,
+                the shapes of the weights and what the loader says.
+
+        Returns:
+            The arrays to go on from; empty if training begins.
+
+        Raises:
+            ValueError: for a checkpoint of another recipe, naming what
+                differs, or a file in the folder's place.
+            OSError: if the folder cannot be written, or has no room.
+        """
+        if folder is None:
+            return {}
+        checkpoints = Checkpoints.of(folder)
+        if save_every is None:
+            save_every = min(500, max(1, self.num_steps // 20))
+        self._saver = Saver(checkpoints, arrays, loader, save_every, {
+            "the training": type(self).__name__,
+            "num_steps": self.num_steps, "precision": self.precision,
+            **recipe})
+        checkpoint = self._saver.begin()
+        if checkpoint is None:
+            return {}
+        self._restore(checkpoint, loader)
+        print(f"goes on after step {self.step} of {self.num_steps}; "
+              f"{checkpoints.anew}", flush=True)
+        return checkpoint.arrays
+
+    def _restore(self, checkpoint: Checkpoint, loader: Any) -> None:
+        self._added = self._good = checkpoint.step
+        self._bar.update(checkpoint.step)
+        notes = checkpoint.notes
+        for name in self._NOTED:
+            setattr(self, name, notes[name])
+        self._plot.restore(notes["X"], notes["Y"])
+
+    def _save(self) -> None:
+        """Write a checkpoint, unless training went wrong."""
+        if not self._saver:
+            return
+        self._stop_clock()
+        if not self.diverged:
+            self._saver.save(self.step, self._rows_so_far(), {
+                "X": self._plot.X, "Y": self._plot.Y,
+                **{name: getattr(self, name) for name in self._NOTED}})
 
     def watch(self, batches: Iterable[Batch],
               copy_weights: Callable[[], Any] | None = None
@@ -98,9 +172,12 @@ class StepLog:
         added = self._added
         for batch in batches:
             yield from self._timed(batch)
+            if self._saver and (self.stopped or self.step == self.num_steps
+                                or self._saver.is_due(self.step)):
+                self._save()
             if self.stopped:
                 break
-        if self._added == added:
+        if self._added == added < self.num_steps:
             raise ValueError("the iterator gives no batch")
 
     def _stop(self) -> None:
@@ -188,6 +265,10 @@ class StepLog:
         self.diverged = describe(step, row, self._RATE.format(rate))
         if self._keeper:
             self._keeper.close(self._since_copy > 0)
+
+    def _rows_so_far(self) -> Any:
+        """What all steps gave, a table of numbers."""
+        raise NotImplementedError
 
     def _begin(self) -> None:
         """Batches will be watched from now on."""

@@ -17,6 +17,7 @@ from d2lbert.inputs import check_names, named_inputs
 from d2lbert.jax.data import to_numpy
 from d2lbert.jax.inputs import check
 from d2lbert.jax.model import init_params
+from d2lbert.jax.resume import put_state, state_arrays
 from d2lbert.jax.train import copy_weights, precision_for, products_in, try_gpu
 from d2lbert.original.outputs import classes
 from d2lbert.training.logs import LossLog, gather
@@ -58,7 +59,7 @@ def fit_step(net, trainer, params, state, key, rate, batch):
 
 
 def fit(net, batches, num_steps, lr, warmup=0.1, device=None, params=None,
-        seed=0, precision=None):
+        seed=0, precision=None, resume=None, save_every=None):
     """Train net on its own loss: AdamW, warm-up, linear decay.
 
     Args:
@@ -68,6 +69,9 @@ def fit(net, batches, num_steps, lr, warmup=0.1, device=None, params=None,
         params: weights to start from, left as they are; None for new ones.
         seed: fixes the new weights and the dropout.
         precision: as in `train_bert`.
+        resume: a folder of checkpoints, to go on after a kill with the same
+            numbers, and every save_every steps to write another; see
+            `d2lbert.training.steps.StepLog.resume`.
 
     Returns:
         The trained params, and the `LossLog`, whose report it prints.
@@ -81,14 +85,16 @@ def fit(net, batches, num_steps, lr, warmup=0.1, device=None, params=None,
     precision = precision_for(params, precision, device)
     trainer, log = adamw(net, 1.0), LossLog(num_steps, precision=precision)
     state = trainer.init(params)
-    batches = log.watch(take(batches, num_steps),
+    params, state, _ = put_state(log.resume(
+        resume, lambda: state_arrays(params, state), batches, save_every,
+        lr=lr, warmup=warmup, seed=seed), params, state)
+    batches = log.watch(take(batches, num_steps, log.step),
                         lambda: copy_weights(params))
-    for step, (batch, rate) in enumerate(zip(
-            batches, rates(num_steps, lr, warmup))):
+    for batch, rate in zip(batches, rates(num_steps, lr, warmup)[log.step:]):
         check_batch(net, batch)
         with products_in(precision):
             params, state, loss = fit_step(
-                net, trainer, params, state, jax.random.fold_in(key, step),
+                net, trainer, params, state, jax.random.fold_in(key, log.step),
                 np.float32(rate), jax.device_put(batch, device))
         log.add(loss, rate=rate)
     if log.diverged:

@@ -13,6 +13,7 @@ from d2lbert.data.batches import take
 from d2lbert.inputs import check_names, named_inputs
 from d2lbert.mxnet.data import to_tensors
 from d2lbert.mxnet.inputs import check
+from d2lbert.mxnet.resume import put_state, seed_step, state_arrays
 from d2lbert.mxnet.train import (
     Adam,
     copy_weights,
@@ -50,7 +51,7 @@ def adamw(net, lr, weight_decay=0.01):
 
 
 def fit(net, batches, num_steps, lr, warmup=0.1, device=None, seed=None,
-        precision=None):
+        precision=None, resume=None, save_every=None):
     """Train net on its own loss: AdamW, warm-up, linear decay.
 
     Args:
@@ -58,21 +59,30 @@ def fit(net, batches, num_steps, lr, warmup=0.1, device=None, seed=None,
         lr: peak learning rate; warmup: share of the steps that lead to it.
         device: None for the first accelerator, or the CPU.
         seed: fixes the dropout, and the weights if they are new; None leaves
-            MXNet's generator as it is.
+            MXNet's generator as it is, or is 0 with resume.
         precision: as in `train_bert`.
+        resume: a folder of checkpoints, to go on after a kill with the same
+            numbers, and every save_every steps to write another; see
+            `d2lbert.training.steps.StepLog.resume`.
 
     Returns:
         The `LossLog`, whose report it prints.
     """
+    seed = 0 if seed is None and resume else seed
     set_seed(seed)
     device = device or try_gpu()
     place(net, [device])
     net.hybridize()
     precision = precision_for(precision)
     trainer, log = adamw(net, lr), LossLog(num_steps, precision=precision)
-    batches = log.watch(take(batches, num_steps), partial(copy_weights, net))
-    for batch, rate in zip(batches, rates(num_steps, lr, warmup)):
+    put_state(log.resume(
+        resume, partial(state_arrays, net, trainer), batches, save_every,
+        lr=lr, warmup=warmup, seed=seed), net, trainer)
+    batches = log.watch(take(batches, num_steps, log.step),
+                        partial(copy_weights, net))
+    for batch, rate in zip(batches, rates(num_steps, lr, warmup)[log.step:]):
         check_batch(net, batch)
+        seed_step(seed, log.step)
         with autograd.record():
             loss = net(**on_device(batch, device)).loss
         loss.backward()

@@ -13,6 +13,7 @@ from d2lbert.inputs import check_names, named_inputs
 from d2lbert.original.outputs import classes
 from d2lbert.torch.data import to_numpy, to_tensors
 from d2lbert.torch.inputs import check
+from d2lbert.torch.resume import put_state, state_arrays
 from d2lbert.torch.train import (
     copy_weights,
     evaluation,
@@ -40,7 +41,7 @@ def adamw(net, lr, weight_decay=0.01):
 
 
 def fit(net, batches, num_steps, lr, warmup=0.1, device=None, seed=None,
-        precision=None):
+        precision=None, resume=None, save_every=None):
     """Train net on its own loss: AdamW, warm-up, linear decay.
 
     Args:
@@ -49,6 +50,9 @@ def fit(net, batches, num_steps, lr, warmup=0.1, device=None, seed=None,
         device: None for the first accelerator, or the CPU.
         seed: fixes the dropout; None leaves PyTorch's generator as it is.
         precision: as in `train_bert`.
+        resume: a folder of checkpoints, to go on after a kill with the same
+            numbers, and every save_every steps to write another; see
+            `d2lbert.training.steps.StepLog.resume`.
 
     Returns:
         The `LossLog`, whose report it prints.
@@ -58,8 +62,12 @@ def fit(net, batches, num_steps, lr, warmup=0.1, device=None, seed=None,
     net.to(device).train()
     precision = precision_for(net, precision, device)
     trainer, log = adamw(net, lr), LossLog(num_steps, precision=precision)
-    batches = log.watch(take(batches, num_steps), partial(copy_weights, net))
-    for batch, rate in zip(batches, rates(num_steps, lr, warmup)):
+    put_state(log.resume(
+        resume, partial(state_arrays, net, trainer), batches, save_every,
+        lr=lr, warmup=warmup, seed=seed), net, trainer)
+    batches = log.watch(take(batches, num_steps, log.step),
+                        partial(copy_weights, net))
+    for batch, rate in zip(batches, rates(num_steps, lr, warmup)[log.step:]):
         check_batch(net, batch)
         with products_in(precision, device):
             loss = net(**on_device(batch, device)).loss
