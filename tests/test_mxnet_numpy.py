@@ -13,10 +13,10 @@ import pytest
 
 d2l = pytest.importorskip("d2lbert.mxnet", exc_type=ImportError)
 
-from mxnet import autograd, cpu, init, np, npx  # noqa: E402
+from mxnet import autograd, cpu, gluon, init, np, npx  # noqa: E402
 from mxnet.gluon import Parameter, Trainer  # noqa: E402
 
-from d2lbert.mxnet import compat  # noqa: E402
+from d2lbert.mxnet import compat, fast  # noqa: E402
 from d2lbert.mxnet.checkpoint import named_parameters  # noqa: E402
 from d2lbert.mxnet.fast import fused_batch_loss  # noqa: E402
 from d2lbert.mxnet.train import Adam  # noqa: E402
@@ -184,6 +184,70 @@ def test_the_fused_loss_has_the_clear_gradients():
         net, loss, V, *shards), batch)
     for name in clear:
         numpy.testing.assert_allclose(fused[name], clear[name], atol=1e-5)
+
+
+def projected(X, dense, labels, shares):
+    # Not dense(X), which forgets the bias where the weights are frozen
+    logits = np.dot(X, dense.weight.data().T) + dense.bias.data()
+    return -(npx.pick(npx.log_softmax(logits), labels) * shares).sum()
+
+
+@pytest.mark.parametrize("frozen", ["", "X", "W"])
+def test_the_projected_loss_chunk_by_chunk(monkeypatch, frozen):
+    """Also where gradients are added up, and where some are not wanted."""
+    monkeypatch.setattr(fast, "CHUNK", 4)
+    rng = numpy.random.default_rng(0)
+    dense = gluon.nn.Dense(V, in_units=5, flatten=False)
+    dense.initialize(init.Normal(1.0))
+    dense.collect_params().setattr("grad_req", "add")
+    X, shares = (np.array(rng.normal(size=size), dtype="float32")
+                 for size in ((10, 5), 10))
+    labels = np.array(rng.integers(V, size=10), dtype="int32")
+    if frozen == "W":
+        dense.weight.grad_req = "null"
+    values, grads = [], []
+    for f in (projected, fast.projected_loss):
+        X.attach_grad("null" if frozen == "X" else "add")
+        dense.collect_params().zero_grad()
+        for _ in range(2):
+            with autograd.record():
+                loss = f(X, dense, labels, shares)
+                twice = 2 * loss
+            twice.backward()
+        values.append(float(loss))
+        grads.append([a.asnumpy().copy() for a in (
+            *([] if frozen == "X" else [X.grad]), dense.bias.grad(),
+            *([] if frozen == "W" else [dense.weight.grad()]))])
+    assert values[1] == pytest.approx(values[0], rel=1e-6)
+    for clear, chunked in zip(*grads):
+        assert abs(clear).max() > 0
+        numpy.testing.assert_allclose(chunked, clear, atol=1e-5)
+
+
+@pytest.mark.parametrize("shape", [(7, 16), (2, 3, 16)])
+@pytest.mark.parametrize("hybridize", [True, False])
+def test_layer_norm_is_mxnets_own(shape, hybridize):
+    rng = numpy.random.default_rng(0)
+    X, G = (np.array(rng.normal(3, 2, shape), dtype="float32")
+            for _ in range(2))
+    results = []
+    for make, size in ((gluon.nn.LayerNorm, 16), (fast.LayerNorm, 16),
+                       (fast.LayerNorm, 0)):
+        ln = make(in_channels=size, prefix="ln_")
+        ln.initialize()
+        ln.hybridize(hybridize)
+        ln(X)
+        ln.gamma.set_data(np.arange(16) / 16 + 0.5)
+        X.attach_grad()
+        with autograd.record():
+            Y = ln(X)
+        Y.backward(G)
+        assert sorted(ln.collect_params()) == ["ln_beta", "ln_gamma"]
+        results.append([a.asnumpy() for a in (
+            Y, X.grad, ln.gamma.grad(), ln.beta.grad())])
+    for ours in results[1:]:
+        for a, b in zip(ours, results[0]):
+            numpy.testing.assert_allclose(a, b, atol=1e-5, rtol=1e-6)
 
 
 @pytest.mark.parametrize("num_devices", [2, 4])  # 4 do not divide 6 pairs

@@ -13,7 +13,8 @@ from mxnet.gluon import nn
 
 from d2lbert.checks import check_heads
 from d2lbert.inputs import encoder_inputs, key_lengths, prediction_slots
-from d2lbert.mxnet.fast import fused_attention
+from d2lbert.mxnet import fast
+from d2lbert.mxnet.fast import fused_attention, repeat_rows
 from d2lbert.mxnet.inputs import check
 
 # N(0, 0.02) for every matrix, 0 for biases (Google's BERT code). Parameters
@@ -21,7 +22,7 @@ from d2lbert.mxnet.inputs import check
 init_weights = init.Normal(0.02)
 Dense = partial(nn.Dense, flatten=False, weight_initializer=init_weights)
 Embedding = partial(nn.Embedding, weight_initializer=init_weights)
-LayerNorm = partial(nn.LayerNorm, epsilon=1e-5)
+LayerNorm = partial(fast.LayerNorm, epsilon=1e-5)
 
 
 def dot_product_attention(F, Q, K, V, mask, scale, dropout):
@@ -66,13 +67,13 @@ def padding_mask(F, valid_lens, K, num_heads):
 def split_heads(F, X, num_heads):
     """(B, L, H) -> (B * num_heads, L, H / num_heads)."""
     X = F.npx.reshape(X, (-2, -2, -6, num_heads, -1))
-    return F.npx.reshape(F.np.transpose(X, (0, 2, 1, 3)), (-5, -2, -2))
+    return F.npx.reshape(F.np.swapaxes(X, 1, 2), (-5, -2, -2))
 
 
 def merge_heads(F, X, num_heads):
     """(B * num_heads, L, H / num_heads) -> (B, L, H)."""
     X = F.npx.reshape(X, (-6, -1, num_heads, -2, -2))
-    return F.npx.reshape(F.np.transpose(X, (0, 2, 1, 3)), (-2, -2, -5))
+    return F.npx.reshape(F.np.swapaxes(X, 1, 2), (-2, -2, -5))
 
 
 class AttentionBlock(nn.HybridBlock):
@@ -225,7 +226,8 @@ class BERTEncoder(nn.Block):
         check(encoder_inputs, tokens, segments, valid_lens,
               vocab_size=self.vocab_size, max_len=self.max_len)
         X = self.token_embedding(tokens) + self.segment_embedding(segments)
-        X = X + self.pos_embedding.data(X.ctx)[:, :X.shape[1]]
+        positions_X = self.pos_embedding.data(X.ctx)[:, :X.shape[1]]
+        X = X + repeat_rows(positions_X, len(X))
         if valid_lens is None:
             valid_lens = np.full((X.shape[0],), X.shape[1], ctx=X.ctx)
         *blks, last = self.blks
