@@ -29,7 +29,7 @@ help:
 	@echo "make test   run every test and every notebook"
 	@echo "make lab    open the notebooks in JupyterLab"
 	@echo "make build  write and run the notebooks    [CHAPTER=bert] [BACKEND=jax]"
-	@echo "make bench  compare the speed with d2l's (needs WikiText-2 and SNLI)"
+	@echo "make bench  compare the speed with others' (needs WikiText-2 and SNLI)"
 	@echo "make setup  only install, into $(VENV)       [PYTHON=python3.12]"
 
 setup: $(VENV)/installed
@@ -72,6 +72,8 @@ test-numpy1: .venv-numpy1/installed
 bench: setup .venv-d2l/installed
 	$(BIN)/python bench/pretraining.py
 	$(BIN)/python bench/finetuning.py
+	$(BIN)/python bench/examples.py
+	$(BIN)/python bench/imports.py
 
 .venv-d2l/installed: bench/requirements-d2l.txt
 	$(or $(PYTHON_D2L),$(error d2l 1.0.3 needs a working Python 3.11 beside $(VENV)'s)) -m venv --clear .venv-d2l

@@ -30,7 +30,7 @@ def main():
         vocab.write_text(json.dumps(tokens), encoding="utf-8")
         compare(args, "examples_per_sec",
                 ours=["ours_finetuning.py", folder, vocab],
-                theirs=["d2l_finetuning.py", folder, vocab])
+                rivals={"d2l": ["d2l_finetuning.py", folder, vocab]})
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""Compare the speed of BERT pretraining with that of d2l 1.0.3.
+"""Compare the speed of BERT pretraining with d2l 1.0.3 and transformers.
 
     .venv/bin/python bench/pretraining.py --rounds 3 --steps 20
 
-On WikiText-2 with batches of 512 pairs of at most 64 tokens, the two libraries
+On WikiText-2 with batches of 512 pairs of at most 64 tokens, the libraries
 take turns. A ratio is taken in every round and the median is reported.
 """
 
@@ -16,7 +16,8 @@ def main():
     check_d2l()
     folder = data_folder("wikitext-2")
     compare(args, "pairs_per_sec", ours=["ours_pretraining.py"],
-            theirs=["d2l_pretraining.py", folder])
+            rivals={"d2l": ["d2l_pretraining.py", folder],
+                    "transformers": ["transformers_pretraining.py"]})
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
-"""What the benchmarks share: our workers and d2l's, run in turns.
+"""What the benchmarks share: our workers and those of others, run in turns.
 
 A worker is a program that prints one line of JSON at its end. Each runs in a
 process of its own, one after the other, so that whatever else the machine
-does hits both libraries. Nobody sets a number of threads: each library runs
-as its reader starts it. d2l's JAX code has no BERT, so JAX is compared with
-d2l's PyTorch.
+does hits all libraries. Nobody sets a number of threads: each library runs
+as its reader starts it. d2l's JAX code has no BERT, and transformers has none
+but PyTorch's, so those are what a backend without a rival is compared with.
 """
 
 import argparse
@@ -20,7 +20,10 @@ from d2lbert.data.corpora import load_corpus
 
 HERE = Path(__file__).resolve().parent
 D2L_PYTHON = HERE.parent / ".venv-d2l" / "bin" / "python"
-REFERENCE = {"torch": "torch", "mxnet": "mxnet", "jax": "torch"}
+BACKENDS = ("torch", "mxnet", "jax")
+# A rival's name, and the backend that each of ours is compared with
+REFERENCES = {"d2l": {"torch": "torch", "mxnet": "mxnet", "jax": "torch"},
+              "transformers": dict.fromkeys(BACKENDS, "torch")}
 THREAD_SETTINGS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS",
                    "OPENBLAS_NUM_THREADS")
 
@@ -39,35 +42,37 @@ def run_worker(worker, *args):
     return json.loads(run.stdout.splitlines()[-1])
 
 
-def compare(args, unit, ours, theirs):
+def compare(args, unit, ours, rivals):
     """Run the rounds and print the table.
 
     Args:
         args: what `arguments` returned.
         unit: of the speeds, as the workers' reports name it.
-        ours, theirs: the worker and the arguments after the backend.
+        ours: the worker and its arguments after the backend.
+        rivals: the same for each rival, {name: (worker, ...)}.
     """
-    rounds = [one_round(args, unit, ours, theirs) for _ in range(args.rounds)]
+    rounds = [one_round(args, unit, ours, rivals) for _ in range(args.rounds)]
     print(f"{unit.replace('_', ' ')}, ours / theirs:\n")
     print(*table(rounds), sep="\n")
 
 
-def one_round(args, unit, ours, theirs):
-    """{backend: (ours, theirs)}, run one by one."""
+def one_round(args, unit, ours, rivals):
+    """{(backend, rival, its backend): (ours, theirs)}, run one by one."""
     def report(worker, backend, *rest):
         return run_worker(worker, backend, *rest, "--steps", args.steps)
 
-    references, speeds = {}, {}
+    theirs, speeds = {}, {}
     for backend in args.backend:
-        other = REFERENCE[backend]
-        if other not in references:
-            references[other] = report(theirs[0], other, *theirs[1:])[unit]
         mine = report(ours[0], backend, *ours[1:])
-        speeds[backend] = mine[unit], references[other]
-        print(f"{backend}: {mine[unit]:.1f}, d2l {other}: "
-              f"{references[other]:.1f} {unit}; before that ours took "
-              f"{mine['warmup_seconds']:.1f} s for compilation and first "
+        print(f"{backend}: {mine[unit]:.1f} {unit}, after "
+              f"{mine['warmup_seconds']:.1f} s of compilation and first "
               "steps", file=sys.stderr)
+        for rival, (worker, *rest) in rivals.items():
+            key = rival, REFERENCES[rival][backend]
+            if key not in theirs:
+                theirs[key] = report(worker, key[1], *rest)[unit]
+                print(f"{' '.join(key)}: {theirs[key]:.1f}", file=sys.stderr)
+            speeds[backend, *key] = mine[unit], theirs[key]
     return speeds
 
 
@@ -77,10 +82,10 @@ def table(rounds):
     yield "| ours | theirs | " + " | ".join(
         f"round {i}" for i in numbers) + " | median ratio |"
     yield "|---" * (len(rounds) + 3) + "|"
-    for backend in rounds[0]:
-        speeds = [speed[backend] for speed in rounds]
+    for pair in rounds[0]:
+        speeds = [speed[pair] for speed in rounds]
         ratio = median(ours / theirs for ours, theirs in speeds)
-        cells = [backend, f"d2l {REFERENCE[backend]}",
+        cells = [pair[0], f"{pair[1]} {pair[2]}",
                  *(f"{ours:.1f} / {theirs:.1f}" for ours, theirs in speeds),
                  f"{ratio:.2f}"]
         yield f"| {' | '.join(cells)} |"
@@ -91,8 +96,8 @@ def arguments(doc, min_steps):
     parser = argparse.ArgumentParser(description=doc.splitlines()[0])
     parser.add_argument("--rounds", type=at_least(1), default=3)
     parser.add_argument("--steps", type=at_least(min_steps), default=20)
-    parser.add_argument("--backend", nargs="+", choices=REFERENCE,
-                        default=list(REFERENCE))
+    parser.add_argument("--backend", nargs="+", choices=BACKENDS,
+                        default=BACKENDS)
     return parser.parse_args()
 
 
