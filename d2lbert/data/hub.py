@@ -18,7 +18,6 @@ from typing import IO
 from urllib.parse import urlsplit
 
 import pooch
-import requests
 
 from d2lbert import __version__
 from d2lbert.files import damage, draft_of, seal
@@ -95,6 +94,7 @@ def download(name_or_url: str, folder: str | Path = "../data",
     given = _given(fname)
     if given:
         return str(given)
+    import requests  # slow, and whoever has the data does not need it
     failures = []
     for url in urls:
         try:
@@ -191,6 +191,7 @@ def _fetch(url: str, fname: str, folder: str | Path, sha1_hash: str | None
 
 
 def _reason(error: Exception) -> str:
+    import requests
     if not isinstance(error, requests.RequestException):
         return "its SHA-1 is wrong"  # pooch's ValueError
     if error.response is not None:
