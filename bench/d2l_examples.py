@@ -11,6 +11,8 @@ import json
 import resource
 from time import perf_counter
 
+from d2l_pretraining import BATCH_SIZE, MAX_LEN, import_d2l
+
 
 def measured(make):
     """Seconds, megabytes beyond those before, and what make() returns."""
@@ -26,7 +28,6 @@ def peak():
 
 
 def main():
-    from d2l_pretraining import BATCH_SIZE, MAX_LEN, import_d2l
     parser = argparse.ArgumentParser()
     parser.add_argument("folder", help="holds wiki.train.tokens")
     folder = parser.parse_args().folder

@@ -15,12 +15,12 @@ import sys
 from pathlib import Path
 from statistics import median
 
+from d2lbert.backends import BACKENDS
 from d2lbert.data import hub
 from d2lbert.data.corpora import load_corpus
 
 HERE = Path(__file__).resolve().parent
 D2L_PYTHON = HERE.parent / ".venv-d2l" / "bin" / "python"
-BACKENDS = ("torch", "mxnet", "jax")
 # A rival's name, and the backend that each of ours is compared with
 REFERENCES = {"d2l": {"torch": "torch", "mxnet": "mxnet", "jax": "torch"},
               "transformers": dict.fromkeys(BACKENDS, "torch")}
@@ -97,7 +97,7 @@ def arguments(doc, min_steps):
     parser.add_argument("--rounds", type=at_least(1), default=3)
     parser.add_argument("--steps", type=at_least(min_steps), default=20)
     parser.add_argument("--backend", nargs="+", choices=BACKENDS,
-                        default=BACKENDS)
+                        default=list(BACKENDS))
     return parser.parse_args()
 
 

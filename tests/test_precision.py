@@ -16,7 +16,7 @@ from harness import (
 from d2lbert.training import precision as rules
 from d2lbert.training.precision import choose_precision, single_precision
 
-torch = pytest.importorskip("torch") if installed("torch") else None
+torch = import_module("torch") if installed("torch") else None
 needs_torch = pytest.mark.skipif(
     not installed("torch"), reason="torch is not installed")
 

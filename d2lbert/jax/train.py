@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jax.tree_util import tree_leaves_with_path
 
 from d2lbert.data.batches import take
 from d2lbert.data.pretraining import pad_inputs
@@ -72,7 +73,8 @@ def precision_for(params, precision, device):
                 multiply(X, W).block_until_ready()
         return run
 
-    shapes = [x.shape for x in jax.tree.leaves(params) if x.ndim == 2]
+    shapes = [x.shape for path, x in tree_leaves_with_path(params)
+              if path[-1].key == "kernel"]  # of linear layers
     return choose_precision(precision, shapes, product, device)
 
 
@@ -178,8 +180,8 @@ def train_bert(train_iter, net, loss, vocab_size, devices, num_steps,
 
     Raises:
         ValueError: for what `d2lbert.inputs.pretraining_batch` refuses, a
-            batch that cannot be divided among the devices, or checkpoints of
-            another recipe.
+            batch that cannot be divided among the devices, checkpoints of
+            another recipe, or a precision that there is not.
     """
     init_key, key = jax.random.split(jax.random.key(seed))
     if params is None:

@@ -139,8 +139,8 @@ def train_bert(train_iter, net, loss, vocab_size, devices, num_steps,
             the sentence pairs a second are printed.
 
     Raises:
-        ValueError: for what `d2lbert.inputs.pretraining_batch` refuses, or
-            checkpoints of another recipe.
+        ValueError: for what `d2lbert.inputs.pretraining_batch` refuses,
+            checkpoints of another recipe, or a precision that there is not.
     """
     seed = 0 if seed is None and resume else seed
     set_seed(seed)

@@ -52,13 +52,15 @@ class _ProjectedCrossEntropy(torch.autograd.Function):
     """sum_n w_n · cross-entropy(X_n W^T + b, y_n), chunk by chunk.
 
     X (N, H), W (V, H), b (V,), y (N,), w (N,) -> a scalar. Gradients flow to
-    X, W and b. X, W and b may be bfloat16; w is not, nor are the sums.
+    X, W and b. The products are of type `products`, the sums of w's.
     """
 
     @staticmethod
-    def forward(ctx, X, W, b, y, w):
-        total, dX = w.new_zeros(()), torch.empty_like(X)
+    def forward(ctx, X, W, b, y, w, products):
+        total = w.new_zeros(())
         dW, db = (torch.zeros_like(a, dtype=w.dtype) for a in (W, b))
+        X, W, b = (a.to(products) for a in (X, W, b))
+        dX = torch.empty_like(X)
         room = X.new_empty(min(CHUNK, len(X)), len(W))  # used again and again
         for start in range(0, len(X), CHUNK):
             rows = slice(start, start + CHUNK)
@@ -79,7 +81,7 @@ class _ProjectedCrossEntropy(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, grad_output):
-        return *(grad_output * g for g in ctx.saved_tensors), None, None
+        return *(grad_output * g for g in ctx.saved_tensors), None, None, None
 
 
 def add_product(total, A, B):
@@ -130,5 +132,4 @@ def projected_loss(X, projection, y, weights):
                 if torch.is_autocast_enabled(device) else dtype)
     with torch.autocast(device, enabled=False):
         return _ProjectedCrossEntropy.apply(
-            X.to(products), W.to(products), b.to(products), y,
-            (weights / weights.sum()).to(dtype))
+            X, W, b, y, (weights / weights.sum()).to(dtype), products)

@@ -23,6 +23,8 @@ from d2lbert.mxnet.model import (
     Embedding,
     LayerNorm,
     dot_product_attention,
+    merge_heads,
+    split_heads,
 )
 from d2lbert.original.find import load_checkpoint_folder
 from d2lbert.original.huggingface import save_checkpoint_folder
@@ -74,22 +76,14 @@ class BertSelfAttention(nn.HybridBlock):
 
         A mask is 1 where there is a token and 0 where there is padding.
         """
-        Q, K, V = (self.split(F, layer(X))
+        Q, K, V = (split_heads(F, layer(X), self.num_heads)
                    for layer in (self.query, self.key, self.value))
         mask = F.np.repeat(mask, self.num_heads, axis=0)
         out, probs = dot_product_attention(
             F, Q, K, V, F.np.expand_dims(mask, 1).astype("float32"),
             self.scale, self.dropout)
-        out = F.npx.reshape(out, (-6, -1, self.num_heads, -2, -2))
-        out = F.np.transpose(out, (0, 2, 1, 3))
         probs = F.npx.reshape(probs, (-6, -1, self.num_heads, -2, -2))
-        return F.npx.reshape(out, (-2, -2, -5)), probs
-
-    def split(self, F, X):
-        """(B, L, H) -> (B * A, L, H / A)."""
-        X = F.npx.reshape(X, (-2, -2, -6, self.num_heads, -1))
-        X = F.np.transpose(X, (0, 2, 1, 3))
-        return F.npx.reshape(X, (-5, -2, -2))
+        return merge_heads(F, out, self.num_heads), probs
 
 
 class BertOutput(nn.HybridBlock):

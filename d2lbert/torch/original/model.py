@@ -61,12 +61,13 @@ class BertSelfAttention(nn.Module):
         """
         Q, K, V = (self.split(layer(X))
                    for layer in (self.query, self.key, self.value))
-        # The fused function gives the same vectors, faster, and no weights
-        attend = dot_product_attention if output_attentions else (
-            fused_attention)
+        keep = output_attentions or self.dropout.draws_bytes(X)
+        # The fused function gives the same vectors, and no weights
+        attend = dot_product_attention if keep else fused_attention
         out, probs = attend(
             Q, K, V, mask.bool()[:, None, None], self.dropout)
-        return out.transpose(1, 2).flatten(2), probs
+        return out.transpose(1, 2).flatten(2), (
+            probs if output_attentions else None)
 
     def split(self, X):
         """(B, L, H) -> (B, A, L, H / A)."""
