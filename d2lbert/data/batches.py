@@ -171,8 +171,8 @@ def trim(batch: tuple[np.ndarray, ...]) -> tuple[np.ndarray, ...]:
             nsp_y)
 
 
-def take(train_iter: Iterable[Any], num_steps: int, start: int = 0
-         ) -> Iterator[Any]:
+def take(train_iter: Iterable[Any], num_steps: int, start: int = 0,
+         part: tuple[int, int] = (0, 1)) -> Iterator[Any]:
     """The first num_steps batches, epoch after epoch, from a start on.
 
     Batches come trimmed where the iterator can do that.
@@ -190,7 +190,8 @@ def take(train_iter: Iterable[Any], num_steps: int, start: int = 0
         before = count
         for batch in islice(epoch(), num_steps - count):
             if count >= start:
-                yield batch
+                yield batch if part == (0, 1) else tuple(
+                    x[part[0]::part[1]] for x in batch)
             count += 1
         if count == before:
             raise ValueError(

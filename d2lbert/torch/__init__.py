@@ -76,6 +76,7 @@ from d2lbert.torch.original.model import (
     BertSelfAttention,
 )
 from d2lbert.torch.original.train import adamw, fit, infer, predict_classes
+from d2lbert.torch.parallel import join_workers
 from d2lbert.torch.train import (
     _get_batch_loss_bert,
     adam,

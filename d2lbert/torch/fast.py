@@ -14,11 +14,14 @@ once, while the logits are still in the cache. The results are those of
 `_get_batch_loss_bert`, as tests check.
 """
 
+from contextlib import nullcontext
+
 import torch
 from torch import nn
 from torch.nn import functional as F
 
 from d2lbert.inputs import check_vocab_size
+from d2lbert.training.precision import ROWS, choose_precision
 
 CHUNK = 256  # slots projected at a time
 
@@ -133,3 +136,27 @@ def projected_loss(X, projection, y, weights):
     with torch.autocast(device, enabled=False):
         return _ProjectedCrossEntropy.apply(
             X, W, b, y, (weights / weights.sum()).to(dtype), products)
+
+
+def precision_for(net, precision, device):
+    """"float32" or "bfloat16": what was asked for, or for None the faster.
+
+    Raises:
+        ValueError: for another precision.
+    """
+    def product(inputs, outputs, precision):
+        dtype = getattr(torch, precision)
+        X, W = (torch.ones(shape, dtype=dtype, device=device)
+                for shape in ((ROWS, inputs), (inputs, outputs)))
+        Y = X @ W
+        return lambda: torch.mm(X, W, out=Y)[0, 0].item()
+
+    layers = (m for m in net.modules() if isinstance(m, nn.Linear))
+    shapes = [(m.in_features, m.out_features) for m in layers]
+    return choose_precision(precision, shapes, product, device)
+
+
+def products_in(precision, device):
+    """Inside, matrices are multiplied in this precision."""
+    return (torch.autocast(device.type, torch.bfloat16)
+            if precision == "bfloat16" else nullcontext())

@@ -10,14 +10,14 @@ from d2lbert.data.pairs import pairs_to_inputs
 from d2lbert.data.snli import label_of
 from d2lbert.inputs import class_labels, classifier_inputs
 from d2lbert.torch.data import to_numpy
+from d2lbert.torch.fast import precision_for, products_in
 from d2lbert.torch.inputs import check
 from d2lbert.torch.model import init_weights
+from d2lbert.torch.parallel import call_on
 from d2lbert.torch.resume import put_state, state_arrays
 from d2lbert.torch.train import (
     copy_weights,
     evaluation,
-    precision_for,
-    products_in,
     set_seed,
     try_all_gpus,
     unreduced,
@@ -61,6 +61,19 @@ def to_device(X, device):
     return X.to(device)
 
 
+def spread(net, X, devices):
+    """net(X), the rows divided among devices; the result is on the first."""
+    if len(devices) == 1:
+        return net(to_device(X, devices[0]))
+    several = isinstance(X, (list, tuple))
+    pieces = zip(*(x.tensor_split(len(devices))
+                   for x in (X if several else [X])))
+    y_hats = [call_on(device, devices[0], net, to_device(
+        piece if several else piece[0], device))
+        for piece, device in zip(pieces, devices)]
+    return torch.cat([y_hat.to(devices[0]) for y_hat in y_hats])
+
+
 def train_batch_ch13(net, X, y, loss, trainer, devices):
     """One step on a batch.
 
@@ -72,7 +85,7 @@ def train_batch_ch13(net, X, y, loss, trainer, devices):
     """
     net.train()
     trainer.zero_grad()
-    y_hat = net(to_device(X, devices[0]))
+    y_hat = spread(net, X, devices)
     check(class_labels, y, shape=y_hat.shape)
     y = y.to(devices[0])
     loss(y_hat, y).sum().backward()
@@ -98,7 +111,7 @@ def train_ch13(net, train_iter, test_iter, loss, trainer, num_epochs,
         train_iter, test_iter, dev_iter: batches (X, y); test_iter may be
             None, and dev_iter, to keep the last epoch.
         loss, trainer: a cross-entropy (`train_batch_ch13`), an optimiser.
-        devices: by default all; several GPUs share each batch.
+        devices: by default all; several share each batch.
         warmup: share of the steps in which the learning rate rises to the
             trainer's, to fall to 0 afterwards; None leaves it constant.
         seed: fixes the dropout; None leaves PyTorch's generator as it is.
@@ -116,7 +129,6 @@ def train_ch13(net, train_iter, test_iter, loss, trainer, num_epochs,
     best = None
     set_seed(seed)
     net.to(devices[0])
-    replicas = nn.DataParallel(net, devices) if len(devices) > 1 else net
     peaks = [group["lr"] for group in trainer.param_groups]
     best = put_state(log.resume(
         resume, lambda: state_arrays(net, trainer, best), train_iter,
@@ -128,8 +140,7 @@ def train_ch13(net, train_iter, test_iter, loss, trainer, num_epochs,
             check_features(net, X)
             scale_rates(trainer, peaks, factor)
             with products_in(precision, devices[0]):
-                sums = train_batch_ch13(
-                    replicas, X, y, loss, trainer, devices)
+                sums = train_batch_ch13(net, X, y, loss, trainer, devices)
             log.add(*sums, len(y), rate=factor)
         if log.diverged:
             net.load_state_dict(log.weights)

@@ -27,11 +27,14 @@ def put_state(saved, net, trainer):
     """
     if not saved:
         return None
-    net.load_state_dict(beginning_with("weights.", saved))
-    states = {}
+    weights = net.state_dict()
+    net.load_state_dict({
+        name: divided(value, weights[name]) for name, value
+        in beginning_with("weights.", saved).items()})
+    weights, states = list(net.parameters()), {}
     for name, value in beginning_with("optimizer.", saved).items():
         i, _, name = name.partition(".")
-        states.setdefault(int(i), {})[name] = value
+        states.setdefault(int(i), {})[name] = divided(value, weights[int(i)])
     trainer.load_state_dict(trainer.state_dict() | {"state": states})
     set_random_states(beginning_with("random.", saved))
     return beginning_with("best.", saved) or None
@@ -39,12 +42,25 @@ def put_state(saved, net, trainer):
 
 def to_array(value):
     """A tensor or a number as a NumPy array; bfloat16, exactly, as float32.
+
+    Of one that is divided among workers all of it; they all have to ask.
     """
     if not isinstance(value, torch.Tensor):
         return np.asarray(value)
+    if hasattr(value, "full_tensor"):
+        value = value.full_tensor()
     if value.dtype == torch.bfloat16:
         value = value.float()
     return value.detach().cpu().numpy()
+
+
+def divided(value, like):
+    """A tensor, divided among workers as one of the same shape is."""
+    if value.shape != like.shape or not hasattr(like, "full_tensor"):
+        return value
+    from torch.distributed.tensor import distribute_tensor
+    return distribute_tensor(
+        value.to(like.device), like.device_mesh, like.placements)
 
 
 def beginning_with(prefix, saved):

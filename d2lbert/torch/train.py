@@ -1,7 +1,7 @@
 """Pretraining BERT in PyTorch and looking at what it learned (d2l 15.10)."""
 
 import copy
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from functools import partial
 
 import numpy as np
@@ -12,13 +12,18 @@ from d2lbert.data.batches import take
 from d2lbert.data.pretraining import pad_inputs
 from d2lbert.inputs import pretraining_batch
 from d2lbert.torch.data import to_numpy, to_tensors
-from d2lbert.torch.fast import fused_batch_loss, is_plain_cross_entropy
+from d2lbert.torch.fast import (
+    fused_batch_loss,
+    is_plain_cross_entropy,
+    precision_for,
+)
 from d2lbert.torch.inputs import check
 from d2lbert.torch.model import BERTModel
+from d2lbert.torch.parallel import Gradients, seed_step
 from d2lbert.torch.resume import put_state, state_arrays
 from d2lbert.training.logs import TrainingLog, means_of
-from d2lbert.training.precision import ROWS, choose_precision
 from d2lbert.training.schedules import rates
+from d2lbert.training.workers import Workers, agreed, check_parts
 
 
 def try_gpu(i=0):
@@ -62,30 +67,6 @@ def set_rate(trainer, rate):
     """Set the learning rate of an optimiser's next step."""
     for group in trainer.param_groups:
         group["lr"] = rate
-
-
-def precision_for(net, precision, device):
-    """"float32" or "bfloat16": what was asked for, or for None the faster.
-
-    Raises:
-        ValueError: for another precision.
-    """
-    def product(inputs, outputs, precision):
-        dtype = getattr(torch, precision)
-        X, W = (torch.ones(shape, dtype=dtype, device=device)
-                for shape in ((ROWS, inputs), (inputs, outputs)))
-        Y = X @ W
-        return lambda: torch.mm(X, W, out=Y)[0, 0].item()
-
-    layers = (m for m in net.modules() if isinstance(m, nn.Linear))
-    shapes = [(m.in_features, m.out_features) for m in layers]
-    return choose_precision(precision, shapes, product, device)
-
-
-def products_in(precision, device):
-    """Inside, matrices are multiplied in this precision."""
-    return (torch.autocast(device.type, torch.bfloat16)
-            if precision == "bfloat16" else nullcontext())
 
 
 def unreduced(loss):
@@ -132,13 +113,14 @@ def fastest_loss(net, loss):
 
 def train_bert(train_iter, net, loss, vocab_size, devices, num_steps,
                lr=3e-3, warmup=0.1, seed=None, batch_loss=None,
-               precision=None, resume=None, save_every=None):
+               precision=None, resume=None, save_every=None, accumulate=1,
+               clip=None, workers=None):
     """Pretrain net for num_steps batches, with Adam and warm-up.
 
     Args:
         train_iter: iterable of the 7-tuples of `load_data_wiki`.
         loss: a cross-entropy, such as nn.CrossEntropyLoss().
-        devices: list of devices; several GPUs share each batch.
+        devices: list of devices; several share each batch.
         lr: peak learning rate; warmup: share of the steps that lead to it.
         seed: fixes the dropout; None leaves PyTorch's generator as it is.
         batch_loss: `_get_batch_loss_bert` or an edit of it; by default what
@@ -148,6 +130,9 @@ def train_bert(train_iter, net, loss, vocab_size, devices, num_steps,
         resume: a folder of checkpoints, to go on after a kill with the same
             numbers, and every save_every steps to write another; see
             `d2lbert.training.steps.StepLog.resume`.
+        accumulate: so many parts of a batch are computed one after another,
+            for less memory; clip: largest norm of a gradient, or None.
+        workers: of `join_workers`, which share each batch of train_iter.
 
     Returns:
         The `TrainingLog` with the losses of every step; its last ones and
@@ -157,33 +142,43 @@ def train_bert(train_iter, net, loss, vocab_size, devices, num_steps,
         ValueError: for what `d2lbert.inputs.pretraining_batch` refuses,
             checkpoints of another recipe, or a precision that there is not.
     """
+    workers = workers or Workers()
+    check_parts(accumulate, clip)
+    seed, devices = workers.seed(seed), workers.own(devices)
     set_seed(seed)
     net.to(devices[0]).train()
-    if len(devices) > 1:
-        net = nn.DataParallel(net, devices)
     batch_loss = batch_loss or fastest_loss(net, loss)
-    precision = precision_for(net, precision, devices[0])
-    trainer, log = adam(net, lr), TrainingLog(num_steps, precision)
+    precision = agreed(precision_for(net, precision, devices[0]), workers)
+    gradients = Gradients(net, batch_loss, loss, vocab_size, devices, workers,
+                          accumulate, precision)
+    net = gradients.net
+    trainer, log = adam(net, lr), TrainingLog(num_steps, precision, workers)
     put_state(log.resume(
-        resume, partial(state_arrays, unwrapped(net), trainer), train_iter,
-        save_every, lr=lr, warmup=warmup, seed=seed), unwrapped(net), trainer)
-    batches = log.watch(take(train_iter, num_steps, log.step),
+        resume, partial(state_arrays, net, trainer), train_iter, save_every,
+        lr=lr, warmup=warmup, seed=seed), net, trainer)
+    batches = log.watch(take(train_iter, num_steps, log.step, workers.part),
                         partial(copy_weights, net))
     for batch, rate in zip(batches, rates(num_steps, lr, warmup)[log.step:]):
+        seed_step(seed, log.step, workers)
         batch = to_tensors(batch)
         check(pretraining_batch, *batch, vocab_size=vocab_size)
-        batch = [x.to(devices[0]) for x in batch]
-        with products_in(precision, devices[0]):
-            mlm_l, nsp_l, l = batch_loss(net, loss, vocab_size, *batch)
         trainer.zero_grad()
-        l.backward()
+        mlm_l, nsp_l = gradients(batch)
+        clip_gradients(net, clip)
         set_rate(trainer, rate)
         trainer.step()
-        log.add(mlm_l.detach(), nsp_l.detach(), rate=rate)
+        log.add(mlm_l, nsp_l, rate=rate)
     if log.diverged:
         net.load_state_dict(log.weights)
+    gradients.close()
     log.report(devices)
     return log
+
+
+def clip_gradients(net, max_norm):
+    """Scale all gradients so that their common norm is max_norm at most."""
+    if max_norm is not None:
+        nn.utils.clip_grad_norm_(net.parameters(), max_norm)
 
 
 def unwrapped(net):

@@ -10,6 +10,7 @@ from d2lbert.training.interrupts import first_interrupt_noted
 from d2lbert.training.plotting import Animator
 from d2lbert.training.resuming import Checkpoint
 from d2lbert.training.steps import Batch, StepLog
+from d2lbert.training.workers import Workers
 
 WAITING = "first steps may compile"
 NO_BATCH = "there is nothing to evaluate: the iterator gives no batch"
@@ -28,14 +29,16 @@ class LossLog(StepLog):
     """
 
     def __init__(self, num_steps: int, names: Sequence[str] = ("loss",),
-                 precision: str = "float32") -> None:
-        super().__init__(num_steps, precision)
+                 precision: str = "float32",
+                 workers: Workers | None = None) -> None:
+        super().__init__(num_steps, precision, workers)
         self.names = names
         self.losses: list[list[float]] = [[] for _ in names]
         self._plot = Animator(
             xlabel="step", ylabel="loss", xlim=[1, num_steps],
             legend=list(names) if len(names) > 1 else None,
-            ncols=len(names), figsize=(3.5 * len(names), 2.5))
+            ncols=len(names), figsize=(3.5 * len(names), 2.5),
+            is_shown=self._workers.is_first)
 
     @property
     def loss(self) -> list[float]:
@@ -87,8 +90,10 @@ class TrainingLog(LossLog):
         mlm, nsp: lists of floats, one a step.
     """
 
-    def __init__(self, num_steps: int, precision: str = "float32") -> None:
-        super().__init__(num_steps, ("masked LM", "next sentence"), precision)
+    def __init__(self, num_steps: int, precision: str = "float32",
+                 workers: Workers | None = None) -> None:
+        super().__init__(num_steps, ("masked LM", "next sentence"), precision,
+                         workers)
         self.mlm, self.nsp = self.losses
 
     @property

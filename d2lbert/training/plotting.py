@@ -102,6 +102,7 @@ class Animator:
         nrows, ncols: of the panels; curve i goes into panel i (d2l draws
             all curves into the first).
         figsize: width and height in inches.
+        is_shown: False only collects the points.
 
     Attributes:
         X, Y: the points added so far, a list for each curve.
@@ -113,7 +114,8 @@ class Animator:
                  ylim: Sequence[float] | None = None, xscale: str = "linear",
                  yscale: str = "linear", fmts: Sequence[str] | None = None,
                  nrows: int = 1, ncols: int = 1,
-                 figsize: tuple[float, float] = (3.5, 2.5)) -> None:
+                 figsize: tuple[float, float] = (3.5, 2.5),
+                 is_shown: bool = True) -> None:
         self.xlabel, self.ylabel, self.legend = xlabel, ylabel, legend or []
         self.xlim, self.ylim = xlim, ylim
         self.xscale, self.yscale, self.fmts = xscale, yscale, fmts
@@ -124,6 +126,7 @@ class Animator:
         self._display: _Display | _Rows = (
             _Display(self) if _kernel_shell() and not _is_captured()
             else _Rows(self))
+        self._is_shown = is_shown
 
     def add(self, x: Any, y: Any) -> None:
         """Add a point to each curve.
@@ -143,19 +146,19 @@ class Animator:
         for i, a, b in points:
             self.X[i].append(a)
             self.Y[i].append(b)
-        if points:
+        if points and self._is_shown:
             self._display.show(points)
 
     def wait(self, words: str) -> None:
         """In a notebook, show the axes with some words, before any point."""
-        if not self.X:
+        if not self.X and self._is_shown:
             self._waiting = words
             self._display.wait()
 
     def restore(self, X: list[list[float]], Y: list[list[float]]) -> None:
         """Take over the points of a plot that was begun elsewhere."""
         self.X, self.Y = X, Y
-        if X:
+        if X and self._is_shown:
             self._display.wait()
 
     def savefig(self, path: str | Path) -> None:

@@ -146,16 +146,18 @@ class Saver:
             epoch, if it counts them, is set to go on.
         every: steps from one checkpoint to the next.
         recipe: what else has to be equal to go on.
+        is_writer: False for a process that only reads what another writes.
     """
 
     def __init__(self, checkpoints: Checkpoints,
                  arrays: Callable[[], Arrays], loader: Any, every: int,
-                 recipe: dict[str, Any]) -> None:
+                 recipe: dict[str, Any], is_writer: bool = True) -> None:
         if not isinstance(every, (int, np.integer)) or every < 1:
             raise ValueError(
                 f"save_every is {every}, not a whole number from 1")
         self._checkpoints, self._arrays = checkpoints, arrays
         self._loader, self._every = loader, every
+        self._is_writer = is_writer
         self._epoch, self._has_warned = getattr(loader, "epoch", 0), False
         self._recipe = _as_json({**recipe, **_facts(loader),
                                  **checkpoints.facts})
@@ -172,7 +174,8 @@ class Saver:
         self._recipe |= {f"the shape of {name.removeprefix(_WEIGHTS)}":
                          str(array.shape) for name, array in arrays.items()
                          if name.startswith(_WEIGHTS)}
-        self._checkpoints.prepare(_size(arrays))
+        if self._is_writer:
+            self._checkpoints.prepare(_size(arrays))
         checkpoint = self._checkpoints.newest()
         if checkpoint:
             self._checkpoints.check(checkpoint, self._recipe)
@@ -190,7 +193,9 @@ class Saver:
 
         Where there is no room, a warning says so, once; training goes on.
         """
-        arrays = self._arrays()
+        arrays = self._arrays()  # in all processes: each may have a part
+        if not self._is_writer:
+            return
         if not all(np.isfinite(a).all() for a in arrays.values()
                    if a.dtype.kind == "f"):
             return  # the log will notice

@@ -18,6 +18,7 @@ from d2lbert.training.divergence import Keeper, describe, first_bad
 from d2lbert.training.interrupts import first_interrupt_noted
 from d2lbert.training.plotting import Animator, progress
 from d2lbert.training.resuming import Checkpoint, Checkpoints, Saver
+from d2lbert.training.workers import Workers
 
 Batch = TypeVar("Batch")
 
@@ -32,7 +33,10 @@ class StepLog:
     that runs, so that what has been learned can be used. So does a loss that
     is not finite, once it is read.
 
-    With `resume` it goes on with a training that was killed.
+    With `resume` it goes on with a training that was killed. Where several
+    processes share the steps, each has a log of the same values; that of the
+    first shows and writes, and a Ctrl-C, in any of them, ends all loops after
+    the same step, when values are read next.
 
     Attributes:
         step: how many steps have been made.
@@ -55,14 +59,15 @@ class StepLog:
     _plot: Animator
     _shown = 0  # steps that the plot knows of
 
-    def __init__(self, num_steps: int, precision: str = "float32") -> None:
+    def __init__(self, num_steps: int, precision: str = "float32",
+                 workers: Workers | None = None) -> None:
         if not isinstance(num_steps, (int, np.integer)) or num_steps < 1:
             raise ValueError(
                 f"num_steps is {num_steps}, not a whole number from 1")
         self.num_steps, self.examples = num_steps, 0
-        self.precision = precision
+        self.precision, self._workers = precision, workers or Workers()
         self.seconds, self.warmup_seconds = 0.0, 0.0
-        self.stopped, self.diverged = False, ""
+        self.stopped, self.diverged, self._interrupted = False, "", False
         self._added, self._good, self._since_copy = 0, 0, 0  # steps
         self._every = max(1, num_steps // 50)
         self._unread: list[tuple[tuple, float]] = []
@@ -71,7 +76,8 @@ class StepLog:
         self._last_rate = float("nan")
         self._shapes: set[tuple] = set()
         self._started: float | None = None
-        self._bar = progress(None, total=num_steps, unit="step")
+        hidden = {} if self._workers.is_first else {"disable": True}
+        self._bar = progress(None, total=num_steps, unit="step", **hidden)
 
     @property
     def per_sec(self) -> float:
@@ -120,13 +126,14 @@ class StepLog:
         self._saver = Saver(checkpoints, arrays, loader, save_every, {
             "the training": type(self).__name__,
             "num_steps": self.num_steps, "precision": self.precision,
-            **recipe})
+            **recipe}, is_writer=self._workers.is_first)
         checkpoint = self._saver.begin()
         if checkpoint is None:
             return {}
         self._restore(checkpoint, loader)
-        print(f"goes on after step {self.step} of {self.num_steps}; "
-              f"{checkpoints.anew}", flush=True)
+        if self._workers.is_first:
+            print(f"goes on after step {self.step} of {self.num_steps}; "
+                  f"{checkpoints.anew}", flush=True)
         return checkpoint.arrays
 
     def _restore(self, checkpoint: Checkpoint, loader: Any) -> None:
@@ -181,14 +188,16 @@ class StepLog:
             raise ValueError("the iterator gives no batch")
 
     def _stop(self) -> None:
-        self.stopped = True
+        self._interrupted = True
+        if self._workers.size == 1:
+            self.stopped = True
 
     def _timed(self, batch: Batch) -> Iterator[Batch]:
         shape = tuple(_tokens(batch).shape)
         if shape in self._shapes:
             self._start_clock()
             yield batch
-            self.examples += len(_tokens(batch))
+            self.examples += len(_tokens(batch)) * self._workers.size
         else:
             self._shapes.add(shape)
             self._stop_clock()
@@ -208,9 +217,13 @@ class StepLog:
         self._unread.append((values, rate))
         if len(self._unread) >= self._every:
             self._read()
+            # All processes come here after the same step, and no other place
+            self.stopped |= self._workers.any(self._interrupted)
 
     def report(self, device: Any) -> None:
         """Print what came out, in d2l's words, and if it was stopped."""
+        if not self._workers.is_first:
+            return
         if self.diverged:
             print(self.diverged)
         elif self.stopped:
@@ -287,9 +300,10 @@ class StepLog:
         raise NotImplementedError
 
     def _where(self, device: Any) -> str:
-        """The device and, if it is not the usual one, the precision."""
-        is_usual = self.precision == "float32"
-        return f"{device}" if is_usual else f"{device} in {self.precision}"
+        """Workers, device and precision, those that are not the usual one."""
+        size = self._workers.size
+        return (f"{size} workers' " * (size > 1) + f"{device}"
+                + f" in {self.precision}" * (self.precision != "float32"))
 
 
 def _tokens(batch: Any) -> Any:

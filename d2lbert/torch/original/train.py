@@ -12,13 +12,13 @@ from d2lbert.data.batches import take
 from d2lbert.inputs import check_names, named_inputs
 from d2lbert.original.outputs import classes
 from d2lbert.torch.data import to_numpy, to_tensors
+from d2lbert.torch.fast import precision_for, products_in
 from d2lbert.torch.inputs import check
 from d2lbert.torch.resume import put_state, state_arrays
 from d2lbert.torch.train import (
+    clip_gradients,
     copy_weights,
     evaluation,
-    precision_for,
-    products_in,
     set_rate,
     set_seed,
     try_gpu,
@@ -73,7 +73,7 @@ def fit(net, batches, num_steps, lr, warmup=0.1, device=None, seed=None,
             loss = net(**on_device(batch, device)).loss
         trainer.zero_grad()
         loss.backward()
-        clip_gradients(net)
+        clip_gradients(net, CLIP)
         set_rate(trainer, rate)
         trainer.step()
         log.add(loss.detach(), rate=rate)
@@ -82,11 +82,6 @@ def fit(net, batches, num_steps, lr, warmup=0.1, device=None, seed=None,
     log.report(device)
     net.eval()
     return log
-
-
-def clip_gradients(net):
-    """Scale all gradients so that their common norm is CLIP at most."""
-    torch.nn.utils.clip_grad_norm_(net.parameters(), CLIP)
 
 
 def check_batch(net, batch, has_labels=True):

@@ -1,0 +1,114 @@
+"""Processes that work together on this machine, and end together.
+
+Each framework's own engine connects them; what it has to know stands in their
+environment.
+"""
+
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Sequence
+
+from d2lbert.backends import BACKENDS, QUIET
+
+PAUSE = 0.1  # seconds from one look at the processes to the next
+GRACE = 5.0  # seconds that the others have to end by themselves
+_OUT_OF_MEMORY = " (out of memory?)"
+
+
+class Together:
+    """One process, or several that are one another's workers.
+
+    Args:
+        command: of each.
+        backend: whose engine connects them.
+        number: of workers.
+
+    Raises:
+        ValueError: for a backend whose engine is not known.
+    """
+
+    def __init__(self, command: Sequence[str], backend: str,
+                 number: int = 1) -> None:
+        self._names: list[str] = []
+        self._processes: list[subprocess.Popen] = []
+        for name, role in roles(backend, number):
+            self._names.append(name)
+            # A session of its own: what the terminal sends reaches us alone
+            self._processes.append(subprocess.Popen(
+                command, env={**QUIET, **threads(number), **os.environ,
+                              **role}, start_new_session=True))
+
+    def wait(self) -> str:
+        """Wait for all; why one of them failed, or "" if none did.
+
+        When one has failed the others are ended, too.
+        """
+        while all(code in (None, 0) for code in self._codes()):
+            if None not in self._codes():
+                return ""
+            time.sleep(PAUSE)
+        failed = next(i for i, code in enumerate(self._codes()) if code)
+        reason = reason_of(self._codes()[failed] or 0)
+        self.end()
+        if len(self._processes) == 1:
+            return reason
+        return f"{self._names[failed]} ended first: {reason}"
+
+    def end(self) -> None:
+        """End those that still run."""
+        self.send_signal(signal.SIGTERM)
+        end = time.monotonic() + GRACE
+        while None in self._codes() and time.monotonic() < end:
+            time.sleep(PAUSE)
+        for process in self._processes:
+            process.kill()
+            process.wait()
+
+    def send_signal(self, number: int) -> None:
+        """Send a signal to all that run."""
+        for process in self._processes:
+            process.send_signal(number)
+
+    def _codes(self) -> list[int | None]:
+        return [process.poll() for process in self._processes]
+
+
+def reason_of(code: int) -> str:
+    """Why a process ended that left no result."""
+    if code >= 0:
+        return f"exit status {code}"
+    name = signal.Signals(-code).name
+    return f"killed by {name}" + _OUT_OF_MEMORY * (name == "SIGKILL")
+
+
+def roles(backend: str, number: int) -> list[tuple[str, dict[str, str]]]:
+    """(name, environment) of each process that is needed.
+
+    Raises:
+        ValueError: for a backend whose engine is not known.
+    """
+    if number == 1:
+        return [("the worker", {})]
+    known = BACKENDS[backend].roles
+    if known is None:
+        raise ValueError(f"{BACKENDS[backend].title} trains in one process "
+                         f"alone, not in {number}")
+    return known(number, free_port())
+
+
+def threads(number: int) -> dict[str, str]:
+    """An environment in which workers divide the processor cores."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(
+        os, "sched_getaffinity") else os.cpu_count() or 1
+    return {} if number == 1 else {
+        "OMP_NUM_THREADS": str(max(1, cores // number))}
+
+
+def free_port() -> int:
+    """A port that nobody listens at."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
