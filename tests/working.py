@@ -8,19 +8,26 @@ import json
 import sys
 
 import numpy as np
-from harness import V, make_batch, small_bert
+from harness import SIZES, make_batch, noisy
 
 from d2lbert.backends import load_backend
 from d2lbert.checkpoints.params import save_params
+from d2lbert.run.models import make_bert
 
-STEPS = 10
+STEPS, V = 10, 56  # a vocabulary that devices can divide
 BATCHES = [make_batch(seed, B=8) for seed in range(3)]
 
 
-def trained(backend, workers=None, **arguments):
-    """Weights and losses after ten steps without dropout."""
+def trained(backend, workers=None, vocab_parts=None, **arguments):
+    """Weights and losses after ten steps without dropout.
+
+    Args:
+        arguments: of `train_bert`; vocab_parts: those of a `vocab_mesh`.
+    """
     d2l = load_backend(backend)
-    bert = small_bert(backend)
+    if vocab_parts:
+        arguments["devices"] = d2l.vocab_mesh(d2l.try_all_gpus(), vocab_parts)
+    bert = noisy(make_bert(backend, V, **SIZES), 0, 0.3)
     batches = [d2l.to_tensors(batch) for batch in BATCHES]
     log = bert.train(batches, V, STEPS, lr=1e-3, seed=0, workers=workers,
                      **arguments)

@@ -79,6 +79,7 @@ from d2lbert.jax.original.model import (
     BertSelfAttention,
 )
 from d2lbert.jax.original.train import adamw, fit, infer, predict_classes
+from d2lbert.jax.parallel import join_workers, vocab_mesh
 from d2lbert.jax.train import (
     _get_batch_loss_bert,
     adam,

@@ -12,12 +12,17 @@ gradient is taken at once, while the logits are at hand. The results are those
 of `_get_batch_loss_bert`, as tests check.
 """
 
+from contextlib import nullcontext
+
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from flax import linen as nn
+from jax.tree_util import tree_leaves_with_path
 
 from d2lbert.inputs import check_vocab_size
+from d2lbert.training.precision import ROWS, choose_precision, single_precision
 
 CHUNK = 512  # slots projected at a time
 
@@ -111,3 +116,34 @@ def fused_batch_loss(net, params, rng, loss, vocab_size, tokens_X,
         weights.astype(dtype))
     nsp_l = loss(nsp_Y_hat, nsp_y).mean()
     return mlm_l, nsp_l, mlm_l + nsp_l
+
+
+def precision_for(params, precision, device):
+    """"float32" or "bfloat16": what was asked for, or for None the faster.
+
+    Raises:
+        ValueError: for another precision, or bfloat16 on a CPU.
+    """
+    if device.platform == "cpu":
+        return single_precision(
+            precision, "XLA multiplies in float32 on a CPU")
+
+    def product(inputs, outputs, precision):
+        X, W = (jax.device_put(np.ones(shape, np.float32), device)
+                for shape in ((ROWS, inputs), (inputs, outputs)))
+        multiply = jax.jit(jnp.matmul)
+
+        def run():
+            with products_in(precision):
+                multiply(X, W).block_until_ready()
+        return run
+
+    shapes = [x.shape for path, x in tree_leaves_with_path(params)
+              if path[-1].key == "kernel"]  # of linear layers
+    return choose_precision(precision, shapes, product, device)
+
+
+def products_in(precision):
+    """Inside, matrices are multiplied in this precision."""
+    return (jax.default_matmul_precision("BF16_BF16_F32")
+            if precision == "bfloat16" else nullcontext())

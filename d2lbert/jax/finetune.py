@@ -11,18 +11,12 @@ from d2lbert.data.pairs import pairs_to_inputs
 from d2lbert.data.snli import label_of
 from d2lbert.inputs import class_labels, classifier_inputs
 from d2lbert.jax.data import to_numpy
+from d2lbert.jax.fast import precision_for, products_in
 from d2lbert.jax.inputs import check
 from d2lbert.jax.model import BERTEncoder, Dense, dropout_rngs, init_params
+from d2lbert.jax.parallel import check_rows, placements
 from d2lbert.jax.resume import put_state, state_arrays
-from d2lbert.jax.train import (
-    check_rows,
-    check_unreduced,
-    copy_weights,
-    placements,
-    precision_for,
-    products_in,
-    try_all_gpus,
-)
+from d2lbert.jax.train import check_unreduced, copy_weights, try_all_gpus
 from d2lbert.training.logs import FineTuningLog, gather
 from d2lbert.training.schedules import rates
 
@@ -145,7 +139,7 @@ def train_ch13(net, train_iter, test_iter, loss, trainer, num_epochs,
             X = inputs_of(X)
             check_features(net, X)
             check(class_labels, y, shape=shape_of_logits(net, params, X))
-            check_rows(y, devices)
+            check_rows(len(y), len(devices))
             with products_in(precision):
                 params, state, *sums = train_batch_ch13(
                     net, loss, trainer, params, state,

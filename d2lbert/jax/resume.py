@@ -7,6 +7,8 @@ import jax
 import numpy as np
 from jax.tree_util import keystr, tree_leaves_with_path, tree_map_with_path
 
+from d2lbert.jax.parallel import whole
+
 BFLOAT16, SUFFIX = jax.numpy.bfloat16, ":bfloat16"
 
 
@@ -20,7 +22,7 @@ def state_arrays(params, state, best=None):
     arrays = {}
     for prefix, tree in trees.items():
         for path, leaf in tree_leaves_with_path(tree):
-            array, name = np.asarray(leaf), name_of(prefix, path)
+            array, name = whole(leaf), name_of(prefix, path)
             if array.dtype == BFLOAT16:  # which NumPy's files do not know
                 array, name = array.view(np.uint16), name + SUFFIX
             arrays[name] = array

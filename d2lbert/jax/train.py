@@ -1,27 +1,38 @@
 """Pretraining BERT in JAX and looking at what it learned (d2l 15.10)."""
 
 import functools
-from contextlib import nullcontext
 from functools import partial
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jax.sharding import Mesh, NamedSharding, PartitionSpec
-from jax.tree_util import tree_leaves_with_path
 
 from d2lbert.data.batches import take
 from d2lbert.data.pretraining import pad_inputs
 from d2lbert.inputs import encoder_inputs, prediction_slots, pretraining_batch
 from d2lbert.jax.data import to_numpy
-from d2lbert.jax.fast import fused_batch_loss, is_plain_cross_entropy
+from d2lbert.jax.fast import (
+    fused_batch_loss,
+    is_plain_cross_entropy,
+    precision_for,
+    products_in,
+)
 from d2lbert.jax.inputs import check
 from d2lbert.jax.model import BERTModel, dropout_rngs, init_params
+from d2lbert.jax.parallel import (
+    VOCAB,
+    Gradients,
+    local,
+    mesh_of,
+    place_batch,
+    place_params,
+    place_state,
+)
 from d2lbert.jax.resume import put_state, state_arrays
 from d2lbert.training.logs import TrainingLog, means_of
-from d2lbert.training.precision import ROWS, choose_precision, single_precision
 from d2lbert.training.schedules import rates
+from d2lbert.training.workers import Workers, agreed, check_parts
 
 
 def try_gpu(i=0):
@@ -51,37 +62,6 @@ def adam(net, lr):
 @functools.cache  # another object would have a step compiled again
 def _adam(lr):
     return optax.adam(lr)
-
-
-def precision_for(params, precision, device):
-    """"float32" or "bfloat16": what was asked for, or for None the faster.
-
-    Raises:
-        ValueError: for another precision, or bfloat16 on a CPU.
-    """
-    if device.platform == "cpu":
-        return single_precision(
-            precision, "XLA multiplies in float32 on a CPU")
-
-    def product(inputs, outputs, precision):
-        X, W = (jax.device_put(np.ones(shape, np.float32), device)
-                for shape in ((ROWS, inputs), (inputs, outputs)))
-        multiply = jax.jit(jnp.matmul)
-
-        def run():
-            with products_in(precision):
-                multiply(X, W).block_until_ready()
-        return run
-
-    shapes = [x.shape for path, x in tree_leaves_with_path(params)
-              if path[-1].key == "kernel"]  # of linear layers
-    return choose_precision(precision, shapes, product, device)
-
-
-def products_in(precision):
-    """Inside, matrices are multiplied in this precision."""
-    return (jax.default_matmul_precision("BF16_BF16_F32")
-            if precision == "bfloat16" else nullcontext())
 
 
 def _get_batch_loss_bert(net, params, rng, loss, vocab_size, tokens_X,
@@ -123,46 +103,54 @@ def check_unreduced(per_slot, weights):
             "softmax_cross_entropy_with_integer_labels")
 
 
-@partial(jax.jit, static_argnums=(0, 1, 2, 3, 4), donate_argnums=(5, 6))
-def train_step(net, batch_loss, loss, vocab_size, trainer, params, state, rng,
-               rate, batch):
+@partial(jax.jit, static_argnums=(0, 1, 2), donate_argnums=(3, 4))
+def train_step(gradients, trainer, clip, params, state, key, rate, batch):
     """One step on a batch; compiled once for each shape.
 
     Args:
-        batch_loss: `_get_batch_loss_bert` or what computes the same.
+        gradients: a `Gradients`.
         trainer: an optimiser of rate 1; rate: what scales its steps.
+        clip: largest norm of the gradient, or None.
     """
-    def total_loss(params):
-        mlm_l, nsp_l, l = batch_loss(
-            net, params, rng, loss, vocab_size, *batch)
-        return l, (mlm_l, nsp_l)
-
-    grads, losses = jax.grad(total_loss, has_aux=True)(params)
+    grads, losses = gradients(params, key, batch)
+    grads = clip_gradients(grads, clip)
     updates, state = trainer.update(grads, state, params)
     params = jax.tree.map(lambda p, u: p + rate * u, params, updates)
     return params, state, *losses
 
 
-def fastest_loss(net, loss, devices):
-    """`fused_batch_loss` where model and loss are d2l's, on one device.
+def clip_gradients(grads, max_norm):
+    """Scale all gradients so that their common norm is max_norm at most."""
+    if max_norm is None:
+        return grads
+    norm = sum((g ** 2).sum() for g in jax.tree.leaves(grads)) ** 0.5
+    scale = max_norm / (jnp.maximum(norm, max_norm) + 1e-6)
+    return jax.tree.map(lambda g: scale * g, grads)
 
-    It computes the same as `_get_batch_loss_bert`, which all others get.
+
+def fastest_loss(net, loss, mesh):
+    """`fused_batch_loss` where model and loss are d2l's.
+
+    It computes the same as `_get_batch_loss_bert`, which all others get, and
+    a vocabulary that is divided.
     """
     is_fused = (type(net) is BERTModel and is_plain_cross_entropy(loss)
-                and len(devices) == 1)
+                and VOCAB not in mesh.axis_names)
     return fused_batch_loss if is_fused else _get_batch_loss_bert
 
 
 def train_bert(train_iter, net, loss, vocab_size, devices, num_steps,
                lr=3e-3, warmup=0.1, params=None, seed=0, batch_loss=None,
-               precision=None, resume=None, save_every=None):
+               precision=None, resume=None, save_every=None, accumulate=1,
+               clip=None, workers=None):
     """Pretrain net for num_steps batches, with Adam and warm-up.
 
     Args:
         train_iter: iterable of the 7-tuples of `load_data_wiki`.
         loss: a cross-entropy with one value a prediction, such as
             optax.softmax_cross_entropy_with_integer_labels.
-        devices: list of devices; several share each batch.
+        devices: list of devices; several share each batch. Or a mesh of
+            `vocab_mesh`, which divides the vocabulary as well.
         lr: peak learning rate; warmup: share of the steps that lead to it.
         params: weights to start from, left as they are; None for new ones.
         seed: fixes the new weights and the dropout.
@@ -173,6 +161,9 @@ def train_bert(train_iter, net, loss, vocab_size, devices, num_steps,
         resume: a folder of checkpoints, to go on after a kill with the same
             numbers, and every save_every steps to write another; see
             `d2lbert.training.steps.StepLog.resume`.
+        accumulate: so many parts of a batch are computed one after another,
+            for less memory; clip: largest norm of a gradient, or None.
+        workers: of `join_workers`, which share each batch of train_iter.
 
     Returns:
         The trained params, and the `TrainingLog` with the losses of every
@@ -183,55 +174,42 @@ def train_bert(train_iter, net, loss, vocab_size, devices, num_steps,
             batch that cannot be divided among the devices, checkpoints of
             another recipe, or a precision that there is not.
     """
+    workers, mesh = workers or Workers(), mesh_of(devices)
+    check_parts(accumulate, clip)
     init_key, key = jax.random.split(jax.random.key(seed))
     if params is None:
         params = jax.jit(init_params, static_argnums=0)(net, init_key)
-    by_row, everywhere = placements(devices)
+    precision = agreed(precision_for(
+        params, precision, mesh.local_devices[0]), workers)
     # A step reuses the memory of its arguments, so it gets copies
-    params = jax.device_put(copy_weights(params), everywhere)
-    precision = precision_for(params, precision, devices[0])
-    trainer, log = adam(net, 1.0), TrainingLog(num_steps, precision)
-    state = jax.device_put(trainer.init(params), everywhere)
-    batch_loss = batch_loss or fastest_loss(net, loss, devices)
+    params = place_params(params, mesh, workers)
+    trainer, log = adam(net, 1.0), TrainingLog(num_steps, precision, workers)
+    state = place_state(trainer, params, mesh)
+    gradients = Gradients(net, batch_loss or fastest_loss(net, loss, mesh),
+                          loss, vocab_size, mesh, accumulate)
     params, state, _ = put_state(log.resume(
         resume, lambda: state_arrays(params, state), train_iter, save_every,
         lr=lr, warmup=warmup, seed=seed), params, state)
-    batches = log.watch(take(train_iter, num_steps, log.step),
+    batches = log.watch(take(train_iter, num_steps, log.step, workers.part),
                         lambda: copy_weights(params))
     for batch, rate in zip(batches, rates(num_steps, lr, warmup)[log.step:]):
         check(pretraining_batch, *batch, vocab_size=vocab_size,
               max_len=getattr(net, "max_len", None))
-        check_rows(batch[0], devices)
         with products_in(precision):
             params, state, mlm_l, nsp_l = train_step(
-                net, batch_loss, loss, vocab_size, trainer, params, state,
+                gradients, trainer, clip, params, state,
                 jax.random.fold_in(key, log.step), np.float32(rate),
-                jax.device_put(batch, by_row))
+                place_batch(batch, mesh, workers))
         log.add(mlm_l, nsp_l, rate=rate)
     if log.diverged:
         params = log.weights
     log.report(devices)
-    return params, log
+    return local(params, workers), log
 
 
 def copy_weights(params):
     """The weights as they are now, in memory of their own."""
     return jax.tree.map(jnp.array, params)
-
-
-def placements(devices):
-    """Two shardings: rows divided among devices; the same on each."""
-    mesh = Mesh(np.array(devices), ("batch",))
-    return (NamedSharding(mesh, PartitionSpec("batch")),
-            NamedSharding(mesh, PartitionSpec()))
-
-
-def check_rows(x, devices):
-    """Raise ValueError unless the rows of x can be divided evenly."""
-    if len(x) % len(devices):
-        raise ValueError(
-            f"a batch of {len(x)} examples cannot be divided among "
-            f"{len(devices)} devices: choose a multiple")
 
 
 def evaluate_bert(net, params, data_iter):

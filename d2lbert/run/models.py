@@ -67,12 +67,13 @@ class Model:
     # d2l's BERT
 
     def train(self, train_iter: Iterable[Any], vocab_size: int, num_steps: int,
-              **recipe: Any) -> TrainingLog:
-        """`train_bert` with the backend's cross-entropy and devices."""
+              devices: Any = None, **recipe: Any) -> TrainingLog:
+        """`train_bert` with the backend's cross-entropy, by default on all
+        devices."""
         return self._learn(
             self.d2l.train_bert, train_iter, self.net,
-            self.d2l.cross_entropy(), vocab_size, self.d2l.try_all_gpus(),
-            num_steps, **recipe)
+            self.d2l.cross_entropy(), vocab_size,
+            devices or self.d2l.try_all_gpus(), num_steps, **recipe)
 
     def evaluate(self, data_iter: Iterable[Any]) -> tuple[float, float, float]:
         """Masked-LM loss, next-sentence loss and accuracy."""

@@ -8,17 +8,17 @@ import functools
 from functools import partial
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import optax
 
 from d2lbert.data.batches import take
 from d2lbert.inputs import check_names, named_inputs
 from d2lbert.jax.data import to_numpy
+from d2lbert.jax.fast import precision_for, products_in
 from d2lbert.jax.inputs import check
 from d2lbert.jax.model import init_params
 from d2lbert.jax.resume import put_state, state_arrays
-from d2lbert.jax.train import copy_weights, precision_for, products_in, try_gpu
+from d2lbert.jax.train import clip_gradients, copy_weights, try_gpu
 from d2lbert.original.outputs import classes
 from d2lbert.training.logs import LossLog, gather
 from d2lbert.training.schedules import rates
@@ -53,7 +53,7 @@ def fit_step(net, trainer, params, state, key, rate, batch):
                          rngs={"dropout": key}).loss
 
     loss, grads = jax.value_and_grad(loss)(params)
-    updates, state = trainer.update(clip_gradients(grads), state, params)
+    updates, state = trainer.update(clip_gradients(grads, CLIP), state, params)
     params = jax.tree.map(lambda p, u: p + rate * u, params, updates)
     return params, state, loss
 
@@ -101,13 +101,6 @@ def fit(net, batches, num_steps, lr, warmup=0.1, device=None, params=None,
         params = log.weights
     log.report(device)
     return params, log
-
-
-def clip_gradients(grads):
-    """Scale all gradients so that their common norm is CLIP at most."""
-    norm = sum((g ** 2).sum() for g in jax.tree.leaves(grads)) ** 0.5
-    scale = CLIP / (jnp.maximum(norm, CLIP) + 1e-6)
-    return jax.tree.map(lambda g: scale * g, grads)
 
 
 def check_batch(net, batch, has_labels=True):
