@@ -25,6 +25,7 @@ help:
 	@echo "make run    pretrain BERT in all backends  [BACKEND=jax] [CORPUS=wikitext-2] [STEPS=50]"
 	@echo "            or fine-tune it: CHAPTER=nli-bert [CORPUS=snli] [MODEL=bert.small]"
 	@echo "            or the paper's: CHAPTER=bert-from-scratch [CORPUS=SST-2] [MODEL=bert-base-uncased]"
+	@echo "            several processes share each batch: WORKERS=2"
 	@echo "            one that was stopped or killed goes on; FRESH=1 starts anew"
 	@echo "make test   run every test and every notebook"
 	@echo "make lab    open the notebooks in JupyterLab"
@@ -42,7 +43,7 @@ $(VENV)/installed: pyproject.toml constraints.txt
 	touch $@
 
 run: setup
-	$(BIN)/python -m d2lbert.run $(if $(CHAPTER),--chapter $(CHAPTER)) $(if $(CORPUS),--corpus "$$CORPUS") $(if $(MODEL),--model "$$MODEL") $(if $(BACKEND),--backend $(BACKEND)) $(if $(STEPS),--steps $(STEPS)) $(if $(filter-out 0,$(FRESH)),--fresh)
+	$(BIN)/python -m d2lbert.run $(if $(CHAPTER),--chapter $(CHAPTER)) $(if $(CORPUS),--corpus "$$CORPUS") $(if $(MODEL),--model "$$MODEL") $(if $(BACKEND),--backend $(BACKEND)) $(if $(STEPS),--steps $(STEPS)) $(if $(WORKERS),--workers $(WORKERS)) $(if $(filter-out 0,$(FRESH)),--fresh)
 
 lab: setup
 	$(BIN)/jupyter lab notebooks

@@ -9,6 +9,7 @@ goes on from its checkpoints; they are removed when it comes to its end.
 import argparse
 import contextlib
 import io
+import os
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -49,6 +50,8 @@ def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--steps", type=int, help="instead of the recipe's")
     parser.add_argument("--results", type=Path, help="folder for weights, "
                         "numbers and picture; default results/<corpus>")
+    parser.add_argument("--workers", type=int, default=1, help="processes "
+                        "of this machine that share each batch; default 1")
     parser.add_argument("--fresh", action="store_true", help="start anew "
                         "where an earlier run was stopped or killed, instead "
                         "of going on")
@@ -77,6 +80,15 @@ def _check(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
             and args.model not in (None, pretraining.MODEL)):
         parser.error("bert-pretraining starts from random weights and takes "
                      "no --model: choose nli-bert or bert-from-scratch")
+    if args.workers < 1:
+        parser.error(f"--workers is {args.workers}, not 1 or more")
+    if args.workers > 1 and args.chapter != "bert-pretraining":
+        parser.error(f"{args.chapter} trains in one process: --workers is "
+                     "for bert-pretraining")
+    engine = _engine()
+    if engine and not args.worker and args.backend != [engine]:
+        parser.error(f"{BACKENDS[engine].marker} is set, so this is a worker "
+                     f"of {BACKENDS[engine].title}: give --backend {engine}")
     if args.steps is not None and args.steps < 1:
         parser.error(f"--steps is {args.steps}, not 1 or more")
 
@@ -101,12 +113,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = arguments(argv)
     chapter = _CHAPTERS[args.chapter]
     if args.worker:
-        return be_worker(chapter, args)
+        return int(FAILED in be_worker(chapter, args))
     if problem := _problem(args):  # complain once, before anything trains
         print(f"error: {problem}", file=sys.stderr)
         return 1
     for backend in args.backend if args.fresh else ():
         forget(args.results / backend)
+    if _engine():
+        return _be_one_of_several(chapter, args)
     workers, is_shown = Workers(args), True
     try:
         workers.run()
@@ -119,9 +133,29 @@ def main(argv: Sequence[str] | None = None) -> int:
     return workers.exit_code or int(not is_shown)
 
 
+def _engine() -> str:
+    """The backend whose engine, such as torchrun, has started this process.
+
+    An empty str if none has.
+    """
+    return next((name for name, backend in BACKENDS.items()
+                 if backend.marker in os.environ), "")
+
+
+def _be_one_of_several(chapter: ModuleType, args: argparse.Namespace) -> int:
+    """Share the training; the first shows the result. Returns an exit code.
+    """
+    result = be_worker(chapter, args)
+    is_shown = True
+    if result:
+        _forget_good([result], args.results)
+        is_shown = _show(chapter, [result], args.results / "curves.png")
+    return int(FAILED in result or not is_shown)
+
+
 def _forget_good(results: list[Result], folder: Path) -> None:
     for result in results:
-        if FAILED not in result:
+        if FAILED not in result and not result.get("stopped"):
             forget(folder / result["backend"])
 
 

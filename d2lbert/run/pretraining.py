@@ -95,12 +95,13 @@ def pretrain(backend: str, corpus: str, recipe: Recipe, folder: str | Path,
             with them.
 
     Returns:
-        A dict of plain numbers and lists.
+        A dict of plain numbers and lists; empty in all workers but the first.
 
     Raises:
         ValueError: if the loss does not stay finite; no model is written.
     """
     d2l = load_backend(backend)
+    workers = d2l.join_workers()
     where = {"batch_size": recipe.batch_size, "max_len": recipe.max_len,
              "corpus": corpus, "seed": seed}
     train_iter, vocab = d2l.load_data_wiki(**where)
@@ -110,12 +111,14 @@ def pretrain(backend: str, corpus: str, recipe: Recipe, folder: str | Path,
     known = fingerprint(train_iter.sentences.tokens, vocab.idx_to_token)
     log = bert.train(
         train_iter, len(vocab), recipe.num_steps, lr=recipe.lr,
-        warmup=recipe.warmup, seed=seed, resume=checkpoints(
+        warmup=recipe.warmup, seed=seed, workers=workers, resume=checkpoints(
             folder, "pretraining", corpus=f"{corpus} ({known})",
             dropout=recipe.dropout, num_heads=recipe.num_heads)
         if can_resume else None)
     if log.diverged:
         raise ValueError(log.diverged)
+    if not workers.is_first:
+        return {}
     params = bert.export_params()
     save_pretrained_model(folder, params, vocab, **recipe.sizes)
     mlm, nsp, accuracy = bert.evaluate(held_out)
@@ -125,7 +128,8 @@ def pretrain(backend: str, corpus: str, recipe: Recipe, folder: str | Path,
         "mlm": log.mlm, "nsp": log.nsp, "held_out_mlm": mlm,
         "held_out_nsp": nsp, "held_out_accuracy": accuracy,
         "pairs_per_sec": log.pairs_per_sec, "seconds": log.seconds,
-        "warmup_seconds": log.warmup_seconds}
+        "warmup_seconds": log.warmup_seconds, "workers": workers.size,
+        "stopped": log.stopped}
     if corpus == "mini-wiki":
         probe = context_probe(
             lambda pairs: bert.encode(pairs, vocab),

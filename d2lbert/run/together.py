@@ -50,12 +50,12 @@ class Together:
             if None not in self._codes():
                 return ""
             time.sleep(PAUSE)
-        failed = next(i for i, code in enumerate(self._codes()) if code)
-        reason = reason_of(self._codes()[failed] or 0)
+        # The one that was killed, before those that then miss it
+        code, name = min((code, name) for code, name
+                         in zip(self._codes(), self._names) if code)
         self.end()
-        if len(self._processes) == 1:
-            return reason
-        return f"{self._names[failed]} ended first: {reason}"
+        is_one = len(self._processes) == 1
+        return reason_of(code) if is_one else f"{name}: {reason_of(code)}"
 
     def end(self) -> None:
         """End those that still run."""

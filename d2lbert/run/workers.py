@@ -6,23 +6,21 @@ killed, leaves a result that says why.
 
 import argparse
 import json
-import os
 import signal
-import subprocess
 import sys
 from math import isfinite
 from types import FrameType, ModuleType
 from typing import Any
 
-from d2lbert.backends import BACKENDS, QUIET, load_backend
+from d2lbert.backends import BACKENDS, load_backend
 from d2lbert.files import read_json, write_whole
 from d2lbert.run.report import FAILED
+from d2lbert.run.together import Together
 
 Result = dict[str, Any]
 # What ends a program: from `kill`, a closed terminal, Ctrl-\\
 _ENDS = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP", "SIGQUIT")
          if hasattr(signal, name)]
-_OUT_OF_MEMORY = " (out of memory?)"
 
 
 class Workers:
@@ -39,7 +37,7 @@ class Workers:
 
     def __init__(self, args: argparse.Namespace) -> None:
         self._args, self._interrupts = args, 0
-        self._process: subprocess.Popen | None = None
+        self._running: Together | None = None
         self.results: list[Result] = []
 
     @property
@@ -67,8 +65,8 @@ class Workers:
                 if not self._interrupts and (result := self._run_one(backend)):
                     self.results.append(result)
         finally:
-            if self._process and self._process.poll() is None:
-                self._process.kill()
+            if self._running:
+                self._running.end()
             for number, handler in before.items():
                 signal.signal(number, handler)
 
@@ -76,14 +74,12 @@ class Workers:
         """A worker's result; None if its framework is not installed."""
         file = self._args.results / f"{backend}.json"
         file.unlink(missing_ok=True)
-        # A session of its own: what the terminal sends reaches us alone
-        self._process = subprocess.Popen(
-            self._command(backend), env={**QUIET, **os.environ},
-            start_new_session=True)
-        code = self._process.wait()
+        self._running = Together(
+            self._command(backend), backend, self._args.workers)
+        failure = self._running.wait()
         if file.exists():
             return read_json(file, dict)
-        return code and {"backend": backend, FAILED: _reason(code)} or None
+        return {"backend": backend, FAILED: failure} if failure else None
 
     def _command(self, backend: str) -> list[str]:
         args = self._args
@@ -95,27 +91,20 @@ class Workers:
 
     def _interrupt(self, number: int, frame: FrameType | None) -> None:
         self._interrupts += 1
-        if self._process:
-            self._process.send_signal(
+        if self._running:
+            self._running.send_signal(
                 signal.SIGINT if self._interrupts == 1 else signal.SIGTERM)
 
     def _terminate(self, number: int, frame: FrameType | None) -> None:
         sys.exit(128 + number)
 
 
-def _reason(code: int) -> str:
-    """Why a process ended that left no result."""
-    if code >= 0:
-        return f"exit status {code}"
-    name = signal.Signals(-code).name
-    return f"killed by {name}" + _OUT_OF_MEMORY * (name == "SIGKILL")
+def be_worker(chapter: ModuleType, args: argparse.Namespace) -> Result:
+    """Do one backend's part here and leave its result, which is returned.
 
-
-def be_worker(chapter: ModuleType, args: argparse.Namespace) -> int:
-    """Do one backend's part here and leave its result. Returns an exit code.
-
-    A backend whose framework is not installed is passed over with a sentence
-    that says so.
+    It is empty where there is none: a backend whose framework is not
+    installed is passed over with a sentence that says so, and of several that
+    share a training the first has the result.
     """
     (backend,) = args.backend
     try:
@@ -128,7 +117,7 @@ def be_worker(chapter: ModuleType, args: argparse.Namespace) -> int:
     if result:
         write_whole(args.results / f"{backend}.json",
                     json.dumps(_finite(result), allow_nan=False))
-    return int(FAILED in result)
+    return result
 
 
 def _finite(value: Any) -> Any:

@@ -1,0 +1,138 @@
+"""Several workers, devices and parts compute what one alone does."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from harness import each_backend, installed
+from working import trained
+
+from d2lbert.checkpoints.params import load_params
+from d2lbert.run.together import Together
+
+WORKING = Path(__file__).with_name("working.py")
+CLIP = 0.5
+PARTS = {"accumulate": 2, "clip": CLIP}
+SHARDED = {"join": {"is_sharded": True}}
+
+
+def work(backend, number, out, *cases):
+    """The results of all cases by so many workers, a list of dicts."""
+    failure = Together([sys.executable, str(WORKING), backend, str(out),
+                        *map(json.dumps, cases)], backend, number).wait()
+    assert not failure, failure
+    return results_in(out, len(cases))
+
+
+def results_in(out, number):
+    arrays = load_params(out)
+    return [{name.partition(".")[2]: array for name, array in arrays.items()
+             if name.startswith(f"{i}.")} for i in range(number)]
+
+
+def assert_same(ours, theirs, tolerance=1e-5):
+    """Equal losses and weights, but for the keys' biases: their gradient is
+    0, and Adam makes steps of its rounding errors."""
+    for name in theirs.keys() - {"held"}:
+        if not name.endswith("W_k.bias"):
+            np.testing.assert_allclose(
+                ours[name], theirs[name], rtol=0, atol=tolerance,
+                err_msg=name)
+
+
+@pytest.fixture(scope="module")
+def alone():
+    """What one worker computes from whole batches, by backend and clip."""
+    known = {}
+
+    def compute(backend, clip=None):
+        if (backend, clip) not in known:
+            known[backend, clip] = trained(backend, clip=clip)
+        return known[backend, clip]
+
+    return compute
+
+
+@each_backend()
+def test_parts_of_a_batch(backend, alone):
+    assert_same(trained(backend, **PARTS), alone(backend, CLIP))
+    start, clipped = (alone(backend, clip)["log.losses"]
+                      for clip in (None, CLIP))
+    assert abs(start - clipped).max() > 1e-4  # clipping does something
+
+
+@each_backend()
+def test_two_workers(backend, alone, tmp_path):
+    """Ten steps; stopped by a Ctrl-C at one of them; gone on with."""
+    drops = {"dropout": 0.3, "resume": str(tmp_path / "a"), "save_every": 2}
+    cases = [{}, PARTS, {"dropout": 0.3}, drops | {"send": "SIGINT"}, drops]
+    if backend == "torch":
+        again = drops | SHARDED | {"resume": str(tmp_path / "b")}
+        cases += [SHARDED | PARTS, SHARDED | {"dropout": 0.3},
+                  again | {"send": "SIGINT"}, again]
+    plain, parts, *others = work(backend, 2, tmp_path / "out", *cases)
+    assert_same(plain, alone(backend))
+    assert_same(parts, alone(backend, CLIP))
+    if backend == "torch":
+        assert_same(others.pop(3), alone(backend, CLIP))
+        assert others[3]["held"] < 0.6 and plain["held"] == 1
+    while others:
+        through, stopped, resumed, *others = others
+        assert stopped["log.losses"].shape[1] == 6
+        assert resumed.keys() == through.keys()
+        for name in through:
+            assert (resumed[name] == through[name]).all(), name
+        assert abs(through["log.losses"] - plain["log.losses"]).max() > 1e-3
+
+
+@each_backend()
+def test_four_workers(backend, alone, tmp_path):
+    (result,) = work(backend, 4, tmp_path / "out", {"clip": CLIP})
+    assert_same(result, alone(backend, CLIP))
+
+
+@each_backend()
+def test_a_worker_that_dies_ends_the_others(backend, tmp_path):
+    start = time.monotonic()
+    with pytest.raises(AssertionError, match="worker 1: killed by SIGKILL"):
+        work(backend, 2, tmp_path / "out", {"send": "SIGKILL"})
+    assert time.monotonic() - start < 60
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.skipif(not installed("torch"), reason="torch is not installed")
+def test_devices_in_pytorch(alone):
+    import torch
+    devices = [torch.device("cpu"), torch.device("cpu", 0)]  # not equal
+    assert_same(trained("torch", devices=devices), alone("torch"))
+    assert_same(trained("torch", devices=devices, **PARTS),
+                alone("torch", CLIP))
+
+
+@pytest.mark.skipif(not installed("mxnet"), reason="mxnet is not installed")
+def test_devices_in_mxnet(alone):
+    from mxnet import cpu
+    devices = [cpu(0), cpu(1)]
+    assert_same(trained("mxnet", devices=devices), alone("mxnet"))
+    assert_same(trained("mxnet", devices=devices, **PARTS),
+                alone("mxnet", CLIP))
+
+
+@pytest.mark.skipif(not installed("jax"), reason="jax is not installed")
+def test_devices_and_a_divided_vocabulary_in_jax(alone, tmp_path):
+    cases = [{}, PARTS, {"vocab_parts": 4, "clip": CLIP}, {"vocab_parts": 2}]
+    subprocess.run(
+        [sys.executable, WORKING, "jax", tmp_path / "out",
+         *map(json.dumps, cases)], check=True, env={**os.environ,
+         "XLA_FLAGS": "--xla_force_host_platform_device_count=4"})
+    rows, parts, four, two = results_in(tmp_path / "out", len(cases))
+    for result in (rows, two):
+        assert_same(result, alone("jax"))
+    for result in (parts, four):
+        assert_same(result, alone("jax", CLIP))
+    assert four["held"] < two["held"] < rows["held"] == 1
