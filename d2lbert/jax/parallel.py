@@ -43,11 +43,29 @@ class Processes(Workers):
     def __init__(self):
         self.rank, self.size = jax.process_index(), jax.process_count()
 
+    def own(self, devices):
+        """Those of all devices that belong to this process."""
+        return [x for x in devices if x.process_index == self.rank]
+
     def total(self, counts):
         """The sums over all processes, on the host."""
         counts = np.array(counts, np.float32)
         return tuple(map(float, multihost_utils.process_allgather(
             counts).sum(0)))
+
+    def summed(self, array):
+        """The sum of an array over all processes."""
+        firsts = {x.process_index: x for x in reversed(jax.devices())}
+        mesh = Mesh([firsts[rank] for rank in range(self.size)], ROWS)
+        rows = jax.make_array_from_process_local_data(
+            NamedSharding(mesh, PartitionSpec(ROWS)), np.asarray(array)[None])
+        return _sum_of_rows(rows, NamedSharding(mesh, PartitionSpec()))
+
+
+@partial(jax.jit, static_argnums=1)
+def _sum_of_rows(rows, place):
+    """(n, ...) -> (...), everywhere."""
+    return jax.lax.with_sharding_constraint(rows.sum(0), place)
 
 
 def join_workers():

@@ -1,13 +1,17 @@
-"""Processes that work together on this machine, and end together.
+"""Processes that work together on this machine, and end together:
+
+    python -m d2lbert.run.together jax 2 program.py
 
 Each framework's own engine connects them; what it has to know stands in their
 environment.
 """
 
+import argparse
 import os
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Sequence
 
@@ -112,3 +116,34 @@ def free_port() -> int:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return listener.getsockname()[1]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a program by several workers. Returns an exit code."""
+    parser = argparse.ArgumentParser(
+        prog="python -m d2lbert.run.together",
+        description="Run a Python program by several workers of this "
+                    "machine, which call join_workers().")
+    parser.add_argument("backend", choices=list(BACKENDS))
+    parser.add_argument("workers", type=int)
+    parser.add_argument("program", nargs=argparse.REMAINDER,
+                        help="and its arguments")
+    args = parser.parse_args(argv)
+    if args.workers < 1 or not args.program:
+        parser.error("give one worker or more, and a program")
+    together = Together([sys.executable, *args.program], args.backend,
+                        args.workers)
+    try:
+        failure = together.wait()
+    except KeyboardInterrupt:  # which they have not got, but may wait for
+        together.send_signal(signal.SIGINT)
+        failure = together.wait()
+    finally:
+        together.end()
+    if failure:
+        print(f"error: {failure}", file=sys.stderr)
+    return int(bool(failure))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

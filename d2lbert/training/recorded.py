@@ -13,8 +13,9 @@ def recorded_run(name: str) -> dict[str, Any]:
     """What was measured in a run that takes too long for a chapter.
 
     Args:
-        name: "wikitext-2", written by `d2lbert.run.record`, or
-            "mini-wiki", written by `d2lbert.run.variants`.
+        name: "wikitext-2", written by `d2lbert.run.record`, "mini-wiki",
+            by `d2lbert.run.variants`, or "two-workers", by
+            `d2lbert.run.scaling`.
 
     Returns:
         A dict with the `command` that repeats the run, the `device` or

@@ -9,6 +9,7 @@ from d2lbert.book.figures import bert, finetuning
 from d2lbert.book.figures.context import elmo_gpt_bert
 from d2lbert.book.figures.drawing import STYLE
 from d2lbert.book.figures.original import bert_original
+from d2lbert.book.figures.scaling import data_parallel
 from d2lbert.book.figures.subwords import SUBWORD_FIGURES
 from d2lbert.files import write_whole
 
@@ -23,7 +24,8 @@ FIGURES = {"elmo-gpt-bert.svg": elmo_gpt_bert,
            "finetune-regression.svg": finetuning.finetune_regression,
            "finetune-tagging.svg": finetuning.finetune_tagging,
            "finetune-qa.svg": finetuning.finetune_qa,
-           "bert-original.svg": bert_original, **SUBWORD_FIGURES}
+           "bert-original.svg": bert_original,
+           "data-parallel.svg": data_parallel, **SUBWORD_FIGURES}
 
 
 def draw(name: str) -> bytes:
