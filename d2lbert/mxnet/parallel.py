@@ -118,20 +118,19 @@ class Gradients:
         """A 7-tuple, this worker's part of the joint batch -> the masked-LM
         and the next-sentence loss of the joint batch.
 
-        Its gradient, with those of all devices added up, is that of the
-        joint batch; where there are several parts it is 0 before.
+        The gradients, which have to be 0 before, become those of its loss;
+        that of a weight is the sum over this worker's devices.
         """
         if self.accumulate * self.workers.size == 1:
-            shards = [shard(x, self.devices) for x in batch]
-            with autograd.record():
-                mlm_ls, nsp_ls, ls = self.losses(shards)
-            autograd.backward(ls)
-            return total(mlm_ls), total(nsp_ls)
+            return self.backward([shard(x, self.devices) for x in batch])
         parts = self.parts(batch)
         self.size_weights(parts[0])
-        losses = sum(self.weighted(part, share) for part, share in zip(
-            parts, shares([count_slots_and_pairs(part[4], part[6])
-                           for part in parts], self.workers)))
+        losses = sum(
+            np.stack(self.backward(part, share))
+            * np.array(share, ctx=self.devices[0])
+            for part, share in zip(parts, shares(
+                [count_slots_and_pairs(part[4], part[6])
+                 for part in parts], self.workers)))
         if self.workers.size > 1:
             self.workers.sum_all([
                 grad for grads in gradients_of(self.net) for grad in grads])
@@ -145,17 +144,20 @@ class Gradients:
                  for xs in zip(*rows[start:start + width])]
                 for start in range(0, len(rows), width)]
 
-    def weighted(self, part, share):
-        """Both losses of a part, times their shares: an array (2,).
+    def backward(self, part, share=None):
+        """Both losses of a part; the gradients go to those of the net.
 
-        Their gradients are added to those of the net.
+        Args:
+            share: for how much each of the losses counts; None for what the
+                batch loss says.
         """
         with autograd.record():
-            mlm_ls, nsp_ls, _ = self.losses(part)
-            ls = [share[0] * mlm_l + share[1] * nsp_l
-                  for mlm_l, nsp_l in zip(mlm_ls, nsp_ls)]
+            mlm_ls, nsp_ls, ls = self.losses(part)
+            if share:
+                ls = [share[0] * mlm_l + share[1] * nsp_l
+                      for mlm_l, nsp_l in zip(mlm_ls, nsp_ls)]
         autograd.backward(ls)
-        return np.stack([share[0] * total(mlm_ls), share[1] * total(nsp_ls)])
+        return total(mlm_ls), total(nsp_ls)
 
     def size_weights(self, part):
         """Give all workers the first one's weights if a batch makes them."""
