@@ -62,7 +62,8 @@ class ParameterServer(Workers):
     def wait_for_others(self, is_done):
         """Whether the end of this process waits for that of the others.
 
-        MXNet always does so; but they would wait for one that has failed.
+        MXNet always does so; but one that has failed in a training would
+        never end, since the others wait for it there.
         """
         check_call(_LIB.MXKVStoreSetBarrierBeforeExit(
             self.store.handle, ctypes.c_int(is_done)))
