@@ -55,9 +55,12 @@ def _jax_roles(number: int, port: int) -> Roles:
 
 def _mxnet_roles(number: int, port: int) -> Roles:
     """What the parameter server has to know (Li et al., 2014)."""
+    # A server unpickles what it is sent, so none may listen to the network
     shared = {"DMLC_PS_ROOT_URI": LOCALHOST, "DMLC_PS_ROOT_PORT": str(port),
+              "DMLC_NODE_HOST": LOCALHOST,
               "DMLC_NUM_SERVER": "1", "DMLC_NUM_WORKER": str(number)}
-    return [(f"{role} {i}", shared | {"DMLC_ROLE": role})
+    return [(f"{role} {i}", shared | {"DMLC_ROLE": role,
+                                      "LOCAL_RANK": str(i)})
             for role, count in (("scheduler", 1), ("server", 1),
                                 ("worker", number)) for i in range(count)]
 

@@ -102,7 +102,7 @@ MUTATIONS = [
      "net.to(device).eval()", f"fit_{DROPS}"),
     ("mxnet/finetune.py", "autograd.record()",
      "autograd.record(train_mode=False)", f"fine_tuning_{DROPS}"),
-    ("mxnet/train.py", "autograd.record()",
+    ("mxnet/parallel.py", "autograd.record()",
      "autograd.record(train_mode=False)", f"pretraining_{DROPS}"),
     ("mxnet/original/train.py", "autograd.record()",
      "autograd.record(train_mode=False)", f"fit_{DROPS}"),

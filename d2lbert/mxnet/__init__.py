@@ -80,6 +80,7 @@ from d2lbert.mxnet.original.model import (  # noqa: E402
     BertSelfAttention,
 )
 from d2lbert.mxnet.original.train import adamw, fit, infer, predict_classes  # noqa: E402
+from d2lbert.mxnet.parallel import join_workers  # noqa: E402
 from d2lbert.mxnet.train import (  # noqa: E402
     _get_batch_loss_bert,
     adam,

@@ -8,6 +8,7 @@ NumPy that everybody else imports is not touched.
 
 import builtins
 import os
+import signal
 import sys
 import types
 import warnings
@@ -97,6 +98,10 @@ def all_cores():
 def import_mxnet():
     """Import MXNet with NumPy's earlier names, unless it is there already.
 
+    In a scheduler or server of several workers the import does its work, and
+    ends the process when the workers have ended; after a Ctrl-C, too, which
+    is for them.
+
     Raises:
         ImportError: if there is no MXNet here; says where there is one.
     """
@@ -105,6 +110,8 @@ def import_mxnet():
     # Left over if a plain `import mxnet` failed half-way
     for name in [n for n in sys.modules if n.startswith("mxnet.")]:
         del sys.modules[name]
+    if os.environ.get("DMLC_ROLE") in ("scheduler", "server"):
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
     quiet = warnings.catch_warnings()
     try:
         with _earlier_numpy_for("mxnet"), all_cores(), quiet:

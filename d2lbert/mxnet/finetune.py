@@ -12,6 +12,7 @@ from d2lbert.inputs import class_labels, classifier_inputs
 from d2lbert.mxnet.checkpoint import is_initialized
 from d2lbert.mxnet.inputs import check
 from d2lbert.mxnet.model import Dense
+from d2lbert.mxnet.parallel import shard, total
 from d2lbert.mxnet.resume import put_state, seed_step, state_arrays
 from d2lbert.mxnet.train import (
     copy_weights,
@@ -19,8 +20,6 @@ from d2lbert.mxnet.train import (
     precision_for,
     put_weights,
     set_seed,
-    shard,
-    total,
     try_all_gpus,
 )
 from d2lbert.training.logs import FineTuningLog, gather

@@ -8,13 +8,17 @@ import numpy
 from mxnet import np, random
 
 from d2lbert.mxnet.checkpoint import named_parameters
+from d2lbert.training.workers import step_seed
 
 
-def seed_step(seed, step):
-    """Fix what MXNet draws in a step; a seed of None changes nothing."""
+def seed_step(seed, step, workers=None):
+    """Fix what MXNet draws in a step; a seed of None changes nothing.
+
+    Each of several workers draws numbers of its own.
+    """
     if seed is not None:
-        words = numpy.random.SeedSequence([seed % 2 ** 32, step])
-        random.seed(int(words.generate_state(1)[0] >> 1))
+        ranks = [workers.rank] if workers and workers.size > 1 else []
+        random.seed(step_seed(seed, step, *ranks))
 
 
 def state_arrays(net, trainer, best=None):

@@ -3,7 +3,7 @@
 from functools import partial
 
 import numpy
-from mxnet import autograd, context, cpu, gpu, np, optimizer, random
+from mxnet import context, cpu, gpu, np, optimizer, random
 from mxnet.gluon import Trainer
 from mxnet.gluon.loss import SoftmaxCELoss
 
@@ -19,10 +19,12 @@ from d2lbert.mxnet.fast import (
 )
 from d2lbert.mxnet.inputs import check
 from d2lbert.mxnet.model import BERTModel
+from d2lbert.mxnet.parallel import Gradients, gradients_of, is_sized, total
 from d2lbert.mxnet.resume import put_state, seed_step, state_arrays
 from d2lbert.training.logs import TrainingLog, means_of
 from d2lbert.training.precision import single_precision
 from d2lbert.training.schedules import rates
+from d2lbert.training.workers import Workers, check_parts
 
 
 def try_gpu(i=0):
@@ -117,7 +119,8 @@ def fastest_loss(net, loss):
 
 def train_bert(train_iter, net, loss, vocab_size, devices, num_steps,
                lr=3e-3, warmup=0.1, seed=None, batch_loss=None,
-               precision=None, resume=None, save_every=None):
+               precision=None, resume=None, save_every=None, accumulate=1,
+               clip=None, workers=None):
     """Pretrain net for num_steps batches, with Adam and warm-up.
 
     Args:
@@ -126,13 +129,16 @@ def train_bert(train_iter, net, loss, vocab_size, devices, num_steps,
         devices: list of devices; several share each batch.
         lr: peak learning rate; warmup: share of the steps that lead to it.
         seed: fixes the dropout, and the weights if they are new; None leaves
-            MXNet's generator as it is, or is 0 with resume.
+            MXNet's generator as it is, or is 0 with resume or workers.
         batch_loss: `_get_batch_loss_bert` or an edit of it; by default what
             is fastest for the same losses.
         precision: of products, "float32" or None.
         resume: a folder of checkpoints, to go on after a kill with the same
             numbers, and every save_every steps to write another; see
             `d2lbert.training.steps.StepLog.resume`.
+        accumulate: so many parts of a batch are computed one after another,
+            for less memory; clip: largest norm of a gradient, or None.
+        workers: of `join_workers`, which share each batch of train_iter.
 
     Returns:
         The `TrainingLog` with the losses of every step; its last ones and
@@ -142,35 +148,57 @@ def train_bert(train_iter, net, loss, vocab_size, devices, num_steps,
         ValueError: for what `d2lbert.inputs.pretraining_batch` refuses,
             checkpoints of another recipe, or a precision that there is not.
     """
-    seed = 0 if seed is None and resume else seed
+    workers = workers or Workers()
+    check_parts(accumulate, clip)
+    seed = 0 if seed is None and resume else workers.seed(seed)
+    devices = workers.own(devices)
     set_seed(seed)
     place(net, devices)
     net.hybridize()
     loss.hybridize()
     batch_loss = batch_loss or fastest_loss(net, loss)
     precision = precision_for(precision)
-    trainer, log = adam(net, lr), TrainingLog(num_steps, precision)
+    trainer, log = adam(net, lr), TrainingLog(num_steps, precision, workers)
     put_state(log.resume(
         resume, partial(state_arrays, net, trainer), train_iter, save_every,
         lr=lr, warmup=warmup, seed=seed), net, trainer)
-    batches = log.watch(take(train_iter, num_steps, log.step),
-                        partial(copy_weights, net))
-    for batch, rate in zip(batches, rates(num_steps, lr, warmup)[log.step:]):
-        seed_step(seed, log.step)
-        batch = to_tensors(batch)
-        check(pretraining_batch, *batch, vocab_size=vocab_size)
-        batch = [shard(x, devices) for x in batch]
-        with autograd.record():
-            mlm_ls, nsp_ls, ls = batch_loss(net, loss, vocab_size, *batch)
-        autograd.backward(ls)
-        trainer.set_learning_rate(rate)
-        # A batch loss may leave parameters out, such as those of one task
-        trainer.step(1, ignore_stale_grad=True)
-        log.add(total(mlm_ls), total(nsp_ls), rate=rate)
+    steps = rates(num_steps, lr, warmup)[log.step:]
+    with Gradients(net, batch_loss, loss, vocab_size, devices, workers,
+                   accumulate) as gradients:
+        batches = log.watch(
+            take(train_iter, num_steps, log.step, workers.part),
+            partial(copy_weights, net))
+        for batch, rate in zip(batches, steps):
+            seed_step(seed, log.step, workers)
+            batch = to_tensors(batch)
+            check(pretraining_batch, *batch, vocab_size=vocab_size)
+            net.collect_params().zero_grad()
+            mlm_l, nsp_l = gradients(batch)
+            clip_gradients(net, clip)
+            trainer.set_learning_rate(rate)
+            # A batch loss may leave weights out, such as those of one task
+            trainer.step(1, ignore_stale_grad=True)
+            log.add(mlm_l, nsp_l, rate=rate)
     if log.diverged:
         put_weights(log.weights)
     log.report(devices)
     return log
+
+
+def clip_gradients(net, max_norm):
+    """Scale all gradients so that their common norm is max_norm at most.
+
+    The gradient of a weight is the sum of what lies on several devices. One
+    that is left from an earlier step counts: set all to 0 before. None for
+    max_norm leaves them as they are.
+    """
+    if max_norm is None:
+        return
+    gradients = gradients_of(net)
+    norm = sum((total(grads) ** 2).sum() for grads in gradients) ** 0.5
+    scale = max_norm / (norm.clip(max_norm, None) + 1e-6)
+    for grad in sum(gradients, []):
+        grad *= scale.as_in_ctx(grad.ctx)
 
 
 def set_seed(seed):
@@ -186,7 +214,7 @@ def copy_weights(net):
     """
     return {parameter: parameter.list_data()[0].copy()
             for parameter in net.collect_params().values()
-            if min(parameter.shape) > 0}
+            if is_sized(parameter)}
 
 
 def put_weights(weights):
@@ -201,19 +229,6 @@ def place(net, devices):
         net.collect_params().reset_ctx(devices)
     else:
         net.initialize(ctx=devices)
-
-
-def shard(x, devices):
-    """The rows of x, divided among the devices."""
-    # gluon.utils.split_data does not work with NumPy 2
-    ends = [len(x) * i // len(devices) for i in range(len(devices) + 1)]
-    return [x[start:end].as_in_ctx(device)
-            for start, end, device in zip(ends, ends[1:], devices)]
-
-
-def total(ls):
-    """The sum of scalars that lie on several devices, on the first."""
-    return sum(l.as_in_ctx(ls[0].ctx) for l in ls)
 
 
 def devices_of(net):

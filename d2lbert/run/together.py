@@ -46,12 +46,14 @@ class Together:
                               **role}, start_new_session=True))
 
     def wait(self) -> str:
-        """Wait for all; why one of them failed, or "" if none did.
+        """Wait for the workers; why a process failed, or "" if none did.
 
-        When one has failed the others are ended, too.
+        When one has failed the others are ended, too, and when all workers
+        have ended, what served them.
         """
         while all(code in (None, 0) for code in self._codes()):
-            if None not in self._codes():
+            if set(self._codes("worker")) == {0}:
+                self.end()
                 return ""
             time.sleep(PAUSE)
         # The one that was killed, before those that then miss it
@@ -76,8 +78,9 @@ class Together:
         for process in self._processes:
             process.send_signal(number)
 
-    def _codes(self) -> list[int | None]:
-        return [process.poll() for process in self._processes]
+    def _codes(self, role: str = "") -> list[int | None]:
+        return [process.poll() for name, process
+                in zip(self._names, self._processes) if role in name]
 
 
 def reason_of(code: int) -> str:

@@ -16,6 +16,7 @@ from d2lbert.mxnet.inputs import check
 from d2lbert.mxnet.resume import put_state, seed_step, state_arrays
 from d2lbert.mxnet.train import (
     Adam,
+    clip_gradients,
     copy_weights,
     devices_of,
     place,
@@ -85,8 +86,9 @@ def fit(net, batches, num_steps, lr, warmup=0.1, device=None, seed=None,
         seed_step(seed, log.step)
         with autograd.record():
             loss = net(**on_device(batch, device)).loss
+        net.collect_params().zero_grad()
         loss.backward()
-        clip_gradients(net, device)
+        clip_gradients(net, CLIP)
         trainer.set_learning_rate(rate)
         # A head without labels in this batch has no new gradient
         trainer.step(1, ignore_stale_grad=True)
@@ -95,15 +97,6 @@ def fit(net, batches, num_steps, lr, warmup=0.1, device=None, seed=None,
         put_weights(log.weights)
     log.report(device)
     return log
-
-
-def clip_gradients(net, device):
-    """Scale all gradients so that their common norm is CLIP at most."""
-    grads = [p.grad(device) for p in net.collect_params().values()]
-    norm = sum((g ** 2).sum() for g in grads) ** 0.5
-    scale = CLIP / (norm.clip(CLIP, None) + 1e-6)
-    for grad in grads:
-        grad *= scale
 
 
 def check_batch(net, batch, has_labels=True):
