@@ -7,7 +7,7 @@ backends: the same seed gives each of them the same bytes in the same order.
 """
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from copy import copy
 from dataclasses import dataclass
 from itertools import islice
@@ -116,7 +116,7 @@ class Batches:
 
 
 @dataclass(frozen=True)
-class _Piece:
+class Piece:
     """Pairs of one shard that stand in one batch.
 
     Attributes:
@@ -180,7 +180,7 @@ class NextSentenceBatches(Batches):
         """This worker's rows of each batch, and the whole batch's longest."""
         key, passed = self._new_epoch()
         end = 0  # of the examples that the shards so far have
-        batch: list[_Piece] = []  # may begin in one shard and end in another
+        batch: list[Piece] = []  # may begin in one shard and end in another
         for shard, pairs, rng in self._shards(key):
             start, end = end, end + pairs
             if end <= passed * self.batch_size:
@@ -195,7 +195,7 @@ class NextSentenceBatches(Batches):
                     batch = []
 
     def _pieces(self, shard: int, position: int, rng: np.random.Generator
-                ) -> Iterator[tuple[_Piece, int, bool]]:
+                ) -> Iterator[tuple[Piece, int, bool]]:
         """The pairs of a shard, cut where a batch ends.
 
         Args:
@@ -212,7 +212,7 @@ class NextSentenceBatches(Batches):
             number, above = divmod(position, self.batch_size)
             position += len(rows)
             own = rows[(self.part[0] - above) % self.part[1]::self.part[1]]
-            yield (_Piece(sentences.select(a[own], b[own]), is_next[own],
+            yield (Piece(sentences.select(a[own], b[own]), is_next[own],
                           lengths[rows].max()),
                    number, position in (self.num_examples,
                                         (number + 1) * self.batch_size))
@@ -228,7 +228,13 @@ class NextSentenceBatches(Batches):
         for rows in bucketed(lengths[others], self.batch_size, rng):
             yield others[rows]
 
-    def _full(self, pieces: list[_Piece], number: int,
+    def _join(self, pieces: Sequence[Piece]) -> list[np.ndarray]:
+        """tokens, segments (B, L), valid_lens, is_next (B,), not masked."""
+        return list(map(np.concatenate, zip(*(
+            (*piece.join(self.max_len, self.vocab), piece.is_next)
+            for piece in pieces))))
+
+    def _full(self, pieces: list[Piece], number: int,
               rng: np.random.Generator) -> Iterator[tuple[Batch, int]]:
         """The batch of a number; none if it is passed over."""
         num_rows = min(self.batch_size,
@@ -236,9 +242,7 @@ class NextSentenceBatches(Batches):
         if not pieces:
             pass_over_masks((num_rows, self.max_len), self.words, rng)
             return
-        tokens, segments, valid_lens, is_next = map(np.concatenate, zip(*(
-            (*piece.join(self.max_len, self.vocab), piece.is_next)
-            for piece in pieces)))
+        tokens, segments, valid_lens, is_next = self._join(pieces)
         chance = RowChance(rng, num_rows, self.part)
         tokens, *slots = mask_tokens(
             tokens, valid_lens, self.vocab, self.words,

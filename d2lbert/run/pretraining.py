@@ -10,6 +10,7 @@ from d2lbert.checkpoints.d2l import save_pretrained_model
 from d2lbert.data.batches import PretrainingBatches, corpus_vocab
 from d2lbert.data.corpora import load_corpus
 from d2lbert.data.mini.probe import context_probe
+from d2lbert.data.shards import PARTS, ShardBatches, is_folder, open_shards
 from d2lbert.data.vocab import unigram_entropy
 from d2lbert.run.models import make_bert
 from d2lbert.run.report import number, thinned
@@ -56,11 +57,17 @@ LONG_RECIPE = Recipe(256, 64, 2000, 3e-3)
 
 def check(args: Namespace) -> None:
     """Raise ValueError or OSError for a corpus that gives no batch."""
-    recipe, corpus = _recipe_of(args), load_corpus(args.corpus)
+    recipe = _recipe_of(args)
+    sizes = recipe.batch_size, recipe.max_len
+    if is_folder(args.corpus):  # of a shard each, not of all
+        shards = open_shards(args.corpus)
+        for part in PARTS:
+            next(iter(ShardBatches(shards, *sizes, part=part)))
+        return
+    corpus = load_corpus(args.corpus)
     vocab = corpus_vocab(corpus)
     for paragraphs in (corpus.train, corpus.held_out):
-        next(iter(PretrainingBatches(
-            paragraphs, vocab, recipe.batch_size, recipe.max_len)))
+        next(iter(PretrainingBatches(paragraphs, vocab, *sizes)))
 
 
 def describe(args: Namespace) -> str:
@@ -107,7 +114,7 @@ def pretrain(backend: str, corpus: str, recipe: Recipe, folder: str | Path,
     held_out = d2l.load_held_out_wiki(**where)
     bert = make_bert(backend, len(vocab), seed, dropout=recipe.dropout,
                      **recipe.sizes)
-    known = fingerprint(train_iter.sentences.tokens, vocab.idx_to_token)
+    known = fingerprint(train_iter.contents, vocab.idx_to_token)
     log = bert.train(
         train_iter, len(vocab), recipe.num_steps, lr=recipe.lr,
         warmup=recipe.warmup, seed=seed, resume=checkpoints(
