@@ -39,7 +39,6 @@ from d2lbert.data.shards import (
     write_shard,
 )
 from d2lbert.data.vocab import Vocab
-from d2lbert.files import write_whole
 
 MEGABYTES = 32.0  # of text a shard; a process takes some ten times as much
 _ENDINGS = (".txt", ".tokens")
@@ -250,7 +249,9 @@ def _finish(draft: Path, folder: Path, shards: dict[str, list[Shard]],
 
 
 def _write_json(path: Path, value: dict[str, Any]) -> None:
-    write_whole(path, json.dumps(value, ensure_ascii=False, indent=0))
+    # Not by a draft of its own, which a killed process would leave behind
+    path.write_text(json.dumps(value, ensure_ascii=False, indent=0),
+                    encoding="utf-8", newline="\n")
 
 
 def _begin() -> None:
