@@ -33,12 +33,16 @@ SIZE, LENGTH = 16, 24  # of a batch
 
 
 def write_text(path, num_paragraphs=400, seed=0):
-    """A text of random words, some rare; four number each sentence."""
+    """A text of random words, some rare; four number each sentence.
+
+    Words such as five0 are seen five times, the least that is not rare.
+    """
     rng = np.random.default_rng(seed)
     words = [f"w{i}" for i in range(60)] + ["Été", "<unk>"]
     path.write_text("".join(
         " . ".join(" ".join([*f"{9 * i + s:04}", *rng.choice(
-            words, rng.integers(1, 12)), *["rare", f"r{i}"][:s]])
+            words, rng.integers(1, 12)), *["rare", f"r{i}", f"r{i}"][:s],
+            *[f"five{i // 5}"][s:]])
             for s in range(rng.integers(1, 6))) + " . \n"
         for i in range(num_paragraphs)), encoding="utf-8")
     return path
