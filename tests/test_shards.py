@@ -483,3 +483,14 @@ def test_loaders_and_runs_take_a_folder(written, monkeypatch):
                         read.append(shard) or inner(self, shard))
     pretraining.check(argparse.Namespace(corpus=str(written)))
     assert len(read) <= 4  # a batch of each part, not everything
+
+
+def test_a_run_measures_the_first_of_many_held_out_pairs(written):
+    held_out = loaders.load_held_out_wiki(tuple, SIZE, LENGTH, written)
+    few = pretraining._First(held_out, 2)
+    assert len(few) == 2 < len(held_out)
+    assert len(pretraining._First(held_out, 99)) == len(held_out)
+    for _ in range(2):
+        assert all(map(equal, few, list(held_out)[:2])) and len([*few]) == 2
+        assert all(map(equal, few.trimmed(), list(held_out.trimmed())[:2]))
+        assert len([*few.trimmed()]) == 2
