@@ -433,6 +433,8 @@ def test_pairs_of_sentences_are_divided_too():
                     assert equal(X_rows, [x[rank::3] for x in X])
                     assert np.array_equal(y_rows, y[rank::3])
     assert [w.epoch for w in workers] == [0, 0, 0]
+    with pytest.raises(ValueError, match="one worker, 2 of 3"):
+        workers[2].for_worker(0, 2)
 
 
 def test_batches_of_others_are_sliced():

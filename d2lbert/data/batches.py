@@ -17,7 +17,14 @@ import numpy as np
 
 from d2lbert.checks import warn
 from d2lbert.data.corpora import Corpus, Paragraphs
-from d2lbert.data.parts import WHOLE, Part, RowChance, check_part, part_of
+from d2lbert.data.parts import (
+    WHOLE,
+    DatasetPart,
+    Part,
+    RowChance,
+    check_part,
+    part_of,
+)
 from d2lbert.data.pretraining import (
     MASK_RATE,
     RESERVED_TOKENS,
@@ -94,24 +101,39 @@ class Batches:
             A copy with epochs of its own, which go on from this one's.
 
         Raises:
-            ValueError: if a batch has fewer rows than there are workers.
+            ValueError: if a batch has fewer rows than there are workers, or
+                these are the rows of a worker already.
         """
+        if self.part != WHOLE:
+            raise ValueError("these are the rows of one worker, {} of {}: "
+                             "divide the whole batches".format(*self.part))
         rest = self.num_examples - (len(self) - 1) * self.batch_size
         check_part((rank, size), min(self.batch_size, rest))
-        worker = copy(self)
+        worker: Any = copy(self)
         worker.part = rank, size
+        if hasattr(self, "dataset"):  # which makes the batches
+            worker.dataset = DatasetPart(self.dataset, worker.part)
         return worker
 
-    def _new_epoch(self) -> tuple[list[int], int]:
+    def _begin(self) -> tuple[list[int], int]:
         """What the next epoch is drawn from, and the batches to pass over."""
         key, passed = [self.seed, self.epoch], self._passed
         self.epoch, self._passed = self.epoch + self.is_train, 0
         return key, passed
 
-    def _order(self, lengths: np.ndarray) -> list[np.ndarray]:
-        """The rows of each batch of an epoch, a list of index arrays."""
-        key, passed = self._new_epoch()
-        rng = np.random.default_rng(key)
+    def _new_epoch(self) -> tuple[np.random.Generator, int]:
+        """The chance of the next epoch, and the batches to pass over."""
+        key, passed = self._begin()
+        return np.random.default_rng(key), passed
+
+    def _order(self, lengths: np.ndarray,
+               epoch: tuple[np.random.Generator, int]) -> list[np.ndarray]:
+        """The rows of each batch of an epoch, a list of index arrays.
+
+        Args:
+            epoch: as `_new_epoch` gives it.
+        """
+        rng, passed = epoch
         return bucketed(lengths, self.batch_size, rng)[passed:len(self)]
 
 
@@ -178,7 +200,7 @@ class NextSentenceBatches(Batches):
 
     def _epoch(self) -> Iterator[tuple[Batch, int]]:
         """This worker's rows of each batch, and the whole batch's longest."""
-        key, passed = self._new_epoch()
+        key, passed = self._begin()
         end = 0  # of the examples that the shards so far have
         batch: list[Piece] = []  # may begin in one shard and end in another
         for shard, pairs, rng in self._shards(key):

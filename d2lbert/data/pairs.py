@@ -11,7 +11,6 @@ import numpy as np
 
 from d2lbert.checks import warn_of_unknown
 from d2lbert.data.batches import AsTensors, Batches
-from d2lbert.data.parts import WHOLE, part_of
 from d2lbert.data.pretraining import (
     RESERVED_TOKENS,
     Texts,
@@ -137,11 +136,8 @@ class PairBatches(Batches):
     def __iter__(self) -> Iterator[Any]:
         # Pairs that are padded alike stay shuffled: length may tell the label
         widths = -(-self.dataset.lengths // STEP)
-        batches = map(self.dataset.batch, self._order(widths))
-        if self.part == WHOLE:
-            return batches
-        # As wide as the whole batch, which is why it is made
-        return (part_of(batch, self.part) for batch in batches)
+        order = self._order(widths, self._new_epoch())
+        return map(self.dataset.batch, order)
 
 
 def pairs_vocab(dataset: tuple[list, ...], order: str = "frequency") -> Vocab:

@@ -48,6 +48,29 @@ def check_part(part: Part, rows: int) -> None:
                          f"among {size} workers: give another batch_size")
 
 
+class DatasetPart:
+    """A data set that gives a part of each batch, as wide as the whole one.
+
+    Args:
+        dataset: with `lengths`, `batch` and a length, as `PairBatches` takes.
+    """
+
+    def __init__(self, dataset: Any, part: Part) -> None:
+        self.dataset, self.part = dataset, part
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """(N,) of all examples."""
+        return self.dataset.lengths
+
+    def batch(self, rows: np.ndarray) -> Any:
+        """The part of the batch of some examples."""
+        return part_of(self.dataset.batch(rows), self.part)
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+
 class RowChance:
     """The chance of a part's rows, drawn for all rows of the batch.
 
