@@ -17,9 +17,9 @@ BIN = $(VENV)/bin
 JOBS ?= 2
 # Threads that wait sleep, so that a machine with other work does not crawl
 export OMP_WAIT_POLICY ?= PASSIVE
-export CORPUS MODEL
+export CORPUS MODEL TEXT FOLDER
 
-.PHONY: help setup run lab build check test test-numpy1 bench clean
+.PHONY: help setup run shards lab build check test test-numpy1 bench clean
 
 help:
 	@echo "make run    pretrain BERT in all backends  [BACKEND=jax] [CORPUS=wikitext-2] [STEPS=50]"
@@ -27,6 +27,7 @@ help:
 	@echo "            or the paper's: CHAPTER=bert-from-scratch [CORPUS=SST-2] [MODEL=bert-base-uncased]"
 	@echo "            several processes share each batch: WORKERS=2"
 	@echo "            one that was stopped or killed goes on; FRESH=1 starts anew"
+	@echo "make shards TEXT=… FOLDER=…  write a text larger than memory for CORPUS=  [PROCESSES=2]"
 	@echo "make test   run every test and every notebook"
 	@echo "make lab    open the notebooks in JupyterLab"
 	@echo "make build  write and run the notebooks    [CHAPTER=bert] [BACKEND=jax]"
@@ -44,6 +45,9 @@ $(VENV)/installed: pyproject.toml constraints.txt
 
 run: setup
 	$(BIN)/python -m d2lbert.run $(if $(CHAPTER),--chapter $(CHAPTER)) $(if $(CORPUS),--corpus "$$CORPUS") $(if $(MODEL),--model "$$MODEL") $(if $(BACKEND),--backend $(BACKEND)) $(if $(STEPS),--steps $(STEPS)) $(if $(WORKERS),--workers $(WORKERS)) $(if $(filter-out 0,$(FRESH)),--fresh)
+
+shards: setup
+	$(BIN)/python -m d2lbert.run.shards $(if $(PROCESSES),--processes $(PROCESSES)) $(if $(TEXT),"$$TEXT") $(if $(FOLDER),"$$FOLDER")
 
 lab: setup
 	$(BIN)/jupyter lab notebooks

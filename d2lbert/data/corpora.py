@@ -18,7 +18,7 @@ WIKITEXT2_SIZE = {"wiki.train.tokens": (36_718, 2_088_628),
 TRAIN_PARAGRAPHS = 8000  # of mini-wiki
 HELD_OUT_PARAGRAPHS = 800
 _HELD_OUT_SHARE = 0.05  # of a file of one's own
-_NAMES = ("wikitext-2", "mini-wiki")
+NAMES = ("wikitext-2", "mini-wiki")
 Paragraphs = list[list[list[str]]]
 
 
@@ -61,7 +61,7 @@ def load_corpus(name: str | Path = "wikitext-2") -> Corpus:
             or "/" in name or os.sep in name):
         return _load_file(Path(name).expanduser())
     raise ValueError(f"unknown corpus {name!r}: use one of "
-                     f"{', '.join(map(repr, _NAMES))} or the path of a text "
+                     f"{', '.join(map(repr, NAMES))} or the path of a text "
                      "file (./name, name.txt)")
 
 
@@ -73,7 +73,7 @@ def _load_wikitext2() -> Corpus:
         raise hub.DownloadError(f"{error}, or use corpus='mini-wiki', "
                                 "which needs no network") from error
     train, held_out = (
-        _paragraphs(_read_wikitext2(Path(folder, part)))
+        read_paragraphs(_read_wikitext2(Path(folder, part)))
         for part in WIKITEXT2_SIZE)
     return Corpus("wikitext-2", train, held_out)
 
@@ -102,15 +102,20 @@ def _load_mini_wiki() -> Corpus:
 
 
 def _load_file(path: Path) -> Corpus:
-    paragraphs = [p for p in _paragraphs(read_text(path)) if len(p) >= 2]
+    paragraphs = [p for p in read_paragraphs(read_text(path)) if len(p) >= 2]
     # Each part takes two: a false next sentence is another paragraph's.
     if len(paragraphs) < 4:
         raise ValueError(
             f"{path} has {len(paragraphs)} paragraphs of two or more "
             "sentences, and four are the least: write a paragraph a line "
             "and ' . ' between sentences")
+    return Corpus(path.name, *hold_out(paragraphs))
+
+
+def hold_out(paragraphs: Paragraphs) -> tuple[Paragraphs, Paragraphs]:
+    """Paragraphs to train on, and the last 5 % of them, two at least."""
     size = max(2, round(_HELD_OUT_SHARE * len(paragraphs)))
-    return Corpus(path.name, paragraphs[:-size], paragraphs[-size:])
+    return paragraphs[:-size], paragraphs[-size:]
 
 
 def read_text(path: Path) -> str:
@@ -135,7 +140,7 @@ def read_lines(path: Path) -> list[str]:
         lines[-1:] if lines[-1] else [])
 
 
-def _paragraphs(text: str) -> Paragraphs:
+def read_paragraphs(text: str) -> Paragraphs:
     """Lower-case paragraphs, the sentences as lists of tokens."""
     # One object a word, not one a token: half the memory.
     return [[list(map(intern, sentence.split())) for sentence in paragraph]

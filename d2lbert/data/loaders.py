@@ -22,6 +22,13 @@ from d2lbert.data.sentiment import (
     read_sst2,
     sentiment_folder,
 )
+from d2lbert.data.shards import (
+    HELD_OUT,
+    ShardBatches,
+    ShardFolder,
+    is_folder,
+    open_shards,
+)
 from d2lbert.data.snli import SPLITS, nli_folder, read_snli
 from d2lbert.data.vocab import Vocab
 
@@ -29,12 +36,14 @@ from d2lbert.data.vocab import Vocab
 def load_data_wiki(to_tensors: AsTensors, batch_size: int, max_len: int,
                    corpus: str | Path = "wikitext-2", seed: int = 0,
                    order: str = "frequency"
-                   ) -> tuple[PretrainingBatches, Vocab]:
+                   ) -> tuple[PretrainingBatches | ShardBatches, Vocab]:
     """Load a corpus for pretraining (d2l 15.9.2).
 
     Args:
         corpus: 'wikitext-2', 'mini-wiki' (bundled) or a path to a text
-            with a paragraph a line (`load_corpus`).
+            with a paragraph a line (`load_corpus`), or to a folder of
+            shards (`d2lbert.data.shards`), which need not fit into memory
+            and has its own vocabulary.
         seed: fixes pairs, masks and order, epoch by epoch.
         order: of the words' ids; 'd2l' for the ids of d2l (`Vocab`).
 
@@ -42,6 +51,10 @@ def load_data_wiki(to_tensors: AsTensors, batch_size: int, max_len: int,
         train_iter, an iterable of 7-tuples of tensors (see
         `d2lbert.data.batches`), and the vocabulary.
     """
+    if is_folder(corpus):
+        shards = _open(corpus, order)
+        return ShardBatches(shards, batch_size, max_len, seed,
+                            as_tensors=to_tensors), shards.vocab
     texts = load_corpus(corpus)
     vocab = corpus_vocab(texts, order)
     return PretrainingBatches(
@@ -51,15 +64,27 @@ def load_data_wiki(to_tensors: AsTensors, batch_size: int, max_len: int,
 
 def load_held_out_wiki(to_tensors: AsTensors, batch_size: int, max_len: int,
                        corpus: str | Path = "wikitext-2", seed: int = 0,
-                       order: str = "frequency") -> PretrainingBatches:
+                       order: str = "frequency"
+                       ) -> PretrainingBatches | ShardBatches:
     """The held-out paragraphs of a corpus, the same epoch each time.
 
     Numbered with the vocabulary of `load_data_wiki` of the same order.
     """
+    if is_folder(corpus):
+        return ShardBatches(_open(corpus, order), batch_size, max_len, seed,
+                            HELD_OUT, to_tensors)
     texts = load_corpus(corpus)
     return PretrainingBatches(
         texts.held_out, corpus_vocab(texts, order), batch_size, max_len, seed,
         is_train=False, as_tensors=to_tensors)
+
+
+def _open(corpus: str | Path, order: str) -> ShardFolder:
+    if order != "frequency":
+        raise ValueError(f"the words of {corpus} are numbered in the order "
+                         f"'frequency', not {order!r}: load the text itself "
+                         "for another one")
+    return open_shards(corpus)
 
 
 def load_data_snli(to_tensors: AsTensors, batch_size: int, num_steps: int = 50,

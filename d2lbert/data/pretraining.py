@@ -89,6 +89,11 @@ class Texts:
     start: np.ndarray
     length: np.ndarray
 
+    def select(self, *rows: np.ndarray) -> "Texts":
+        """Some sentences, in this order, without a copy of the tokens."""
+        numbers = np.concatenate(rows)
+        return Texts(self.tokens, self.start[numbers], self.length[numbers])
+
     @classmethod
     def of(cls, ids: Sequence[Sequence[int]], **columns: np.ndarray) -> Self:
         """Texts of a list of lists of token ids."""
@@ -109,6 +114,11 @@ class Sentences(Texts):
     first: np.ndarray
     size: np.ndarray
     text: np.ndarray
+
+    @property
+    def num_pairs(self) -> int:
+        """How many sentences have a next one."""
+        return len(self.first) - len(np.unique(self.first))
 
 
 def index_sentences(paragraphs: list[list[list[str]]], vocab: Vocab
@@ -266,6 +276,15 @@ def mask_tokens(tokens: np.ndarray, valid_lens: np.ndarray, vocab: Vocab,
     tokens[rows[chosen], positions[chosen]] = hidden[chosen]
     return (tokens, positions.astype(np.int32), chosen.astype(np.float32),
             labels.astype(np.int32))
+
+
+def pass_over_masks(shape: tuple[int, int], words: np.ndarray,
+                    rng: np.random.Generator) -> None:
+    """Draw what `mask_tokens` draws for tokens of a shape (N, L)."""
+    slots = shape[0], max(1, round(MASK_RATE * shape[1]))
+    rng.random(shape)
+    rng.random(slots)
+    rng.integers(len(words), size=slots)
 
 
 def _choose_positions(tokens: np.ndarray, valid_lens: np.ndarray,

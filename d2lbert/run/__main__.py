@@ -36,7 +36,8 @@ def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--chapter", default="bert-pretraining",
                         help=" or ".join(_CHAPTERS))
     parser.add_argument("--corpus", help="bert-pretraining: mini-wiki, "
-                        "wikitext-2 or a path to a text, a paragraph a line; "
+                        "wikitext-2, a path to a text, a paragraph a line, or "
+                        "a folder that make shards has written; "
                         "nli-bert: mini-nli, snli or a folder with pairs; "
                         "bert-from-scratch: mini-sentiment or a folder with "
                         "train.tsv and dev.tsv in SST-2's format")

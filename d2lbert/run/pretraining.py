@@ -1,7 +1,9 @@
 """Pretrain BERT by a recipe, and what comes out of it."""
 
 from argparse import Namespace
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ from d2lbert.checkpoints.d2l import save_pretrained_model
 from d2lbert.data.batches import PretrainingBatches, corpus_vocab
 from d2lbert.data.corpora import load_corpus
 from d2lbert.data.mini.probe import context_probe
+from d2lbert.data.shards import PARTS, ShardBatches, is_folder, open_shards
 from d2lbert.data.vocab import unigram_entropy
 from d2lbert.run.models import make_bert
 from d2lbert.run.report import number, thinned
@@ -52,15 +55,22 @@ RECIPES = {
 # In so many steps real text can teach which sentence is next, by this recipe
 LONG = 1000
 LONG_RECIPE = Recipe(256, 64, 2000, 3e-3)
+HELD_OUT = 20_000  # pairs of shards that are measured, at most
 
 
 def check(args: Namespace) -> None:
     """Raise ValueError or OSError for a corpus that gives no batch."""
-    recipe, corpus = _recipe_of(args), load_corpus(args.corpus)
+    recipe = _recipe_of(args)
+    sizes = recipe.batch_size, recipe.max_len
+    if is_folder(args.corpus):  # of a shard each, not of all
+        shards = open_shards(args.corpus)
+        for part in PARTS:
+            next(iter(ShardBatches(shards, *sizes, part=part)))
+        return
+    corpus = load_corpus(args.corpus)
     vocab = corpus_vocab(corpus)
     for paragraphs in (corpus.train, corpus.held_out):
-        next(iter(PretrainingBatches(
-            paragraphs, vocab, recipe.batch_size, recipe.max_len)))
+        next(iter(PretrainingBatches(paragraphs, vocab, *sizes)))
 
 
 def describe(args: Namespace) -> str:
@@ -106,9 +116,11 @@ def pretrain(backend: str, corpus: str, recipe: Recipe, folder: str | Path,
              "corpus": corpus, "seed": seed}
     train_iter, vocab = d2l.load_data_wiki(**where)
     held_out = d2l.load_held_out_wiki(**where)
+    if isinstance(held_out, ShardBatches):  # 5 % may be a day's work
+        held_out = _First(held_out, max(1, HELD_OUT // recipe.batch_size))
     bert = make_bert(backend, len(vocab), seed, dropout=recipe.dropout,
                      **recipe.sizes)
-    known = fingerprint(train_iter.sentences.tokens, vocab.idx_to_token)
+    known = fingerprint(train_iter.contents, vocab.idx_to_token)
     log = bert.train(
         train_iter, len(vocab), recipe.num_steps, lr=recipe.lr,
         warmup=recipe.warmup, seed=seed, workers=workers, resume=checkpoints(
@@ -136,6 +148,22 @@ def pretrain(backend: str, corpus: str, recipe: Recipe, folder: str | Path,
             params["encoder.token_embedding.weight"], vocab)
         result |= {"probe": probe.contextual, "static": probe.static}
     return result
+
+
+class _First:
+    """The first batches of a held-out loader, the same ones each time."""
+
+    def __init__(self, loader: ShardBatches, number: int) -> None:
+        self.loader, self.number = loader, number
+
+    def __len__(self) -> int:
+        return min(len(self.loader), self.number)
+
+    def __iter__(self) -> Iterator[Any]:
+        return islice(self.loader, self.number)
+
+    def trimmed(self) -> Iterator[Any]:
+        return islice(self.loader.trimmed(), self.number)
 
 
 def rows(r: dict[str, Any]) -> list[list[str]]:
