@@ -444,7 +444,7 @@ def test_batches_of_others_are_sliced():
     assert [b["x"].tolist() for b in found] == [
         [[2 + i, 3 + i], [10 + i, 11 + i]] for i in (1, 0, 1, 0)]
     assert found[0]["y"][0].tolist() == [1, 5]
-    with pytest.raises(ValueError, match="6 examples .* among 7 workers"):
+    with pytest.raises(ValueError, match="6 examples .* into 7 parts"):
         next(take(batches, 5, part=(0, 7)))
     with pytest.raises(ValueError, match="worker 4 of 4"):
         next(take(batches, 5, part=(4, 4)))
@@ -454,8 +454,8 @@ def test_batches_of_others_are_sliced():
 
 @KINDS
 def test_a_batch_smaller_than_the_workers_is_an_error(text, written, make):
-    with pytest.raises(ValueError, match="16 examples cannot be divided among"
-                                         " 17 workers"):
+    with pytest.raises(ValueError, match="16 examples cannot be divided into"
+                                         " 17 parts"):
         make(text, written, TRAIN, 0).for_worker(0, 17)
     held_out = make(text, written, HELD_OUT, 0)
     rest = held_out.num_examples % SIZE
@@ -496,3 +496,11 @@ def test_a_run_measures_the_first_of_many_held_out_pairs(written):
         assert all(map(equal, few, list(held_out)[:2])) and len([*few]) == 2
         assert all(map(equal, few.trimmed(), list(held_out.trimmed())[:2]))
         assert len([*few.trimmed()]) == 2
+
+
+@KINDS
+def test_a_worker_counts_the_epochs_of_its_loader(text, written, make):
+    """Or a second training would read those of the first again."""
+    loader = make(text, written, TRAIN, 0)
+    list(take(loader, 2 * len(loader) + 1, part=(1, 2)))
+    assert loader.epoch == 3 and loader.part == (0, 1)

@@ -368,12 +368,13 @@ def take(train_iter: Iterable[Any], num_steps: int, start: int = 0,
         start: so many batches are passed over. They are not made, where the
             iterator has a length and can do that.
         part: (rank, size), the rows of each batch (see `part_of`). A loader
-            gives them by `for_worker`, and is left as it was.
+            gives them by `for_worker`.
 
     Raises:
         ValueError: if the iterator is empty, or cannot start again, or a
             batch has fewer rows than there are parts.
     """
+    whole: Any = train_iter
     if part != WHOLE and hasattr(train_iter, "for_worker"):
         train_iter, part = train_iter.for_worker(*part), WHOLE
     epoch = getattr(train_iter, "trimmed", train_iter.__iter__)
@@ -381,6 +382,8 @@ def take(train_iter: Iterable[Any], num_steps: int, start: int = 0,
     while count < num_steps:
         before = count
         for batch in islice(epoch(), num_steps - count):
+            if whole is not train_iter:  # its next epoch is the next
+                whole.epoch = getattr(train_iter, "epoch", 0)
             if count >= start:
                 yield batch if part == WHOLE else part_of(batch, part)
             count += 1

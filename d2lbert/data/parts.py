@@ -37,6 +37,11 @@ def part_of(batch: Any, part: Part) -> Any:
     return batch[part[0]::part[1]]
 
 
+def parts_of(batch: Any, size: int) -> list[Any]:
+    """A batch in so many parts; see `part_of`."""
+    return [part_of(batch, (rank, size)) for rank in range(size)]
+
+
 def check_part(part: Part, rows: int) -> None:
     """Raise ValueError unless so many rows can be divided so."""
     rank, size = part
@@ -44,8 +49,9 @@ def check_part(part: Part, rows: int) -> None:
         raise ValueError(f"worker {rank} of {size} cannot be: give a rank "
                          "from 0 to size - 1")
     if rows < size:
-        raise ValueError(f"a batch of {rows} examples cannot be divided "
-                         f"among {size} workers: give another batch_size")
+        raise ValueError(
+            f"a batch of {rows} examples cannot be divided into {size} parts: "
+            "give a larger batch, or fewer workers, devices or parts")
 
 
 class DatasetPart:

@@ -17,8 +17,9 @@ from functools import cache
 from mxnet import autograd, kv, np
 from mxnet.base import _LIB, check_call
 
+from d2lbert.data.parts import parts_of
 from d2lbert.mxnet.fast import count_slots_and_pairs
-from d2lbert.training.workers import Workers, shares, split_rows
+from d2lbert.training.workers import Workers, shares
 
 
 class ParameterServer(Workers):
@@ -140,7 +141,7 @@ class Gradients:
     def parts(self, batch):
         """A batch in parts, each as a batch loss takes it: in shards."""
         width = len(self.devices)
-        rows = split_rows(batch, self.accumulate * width)
+        rows = parts_of(batch, self.accumulate * width)
         return [[[x.as_in_ctx(device) for x, device in zip(xs, self.devices)]
                  for xs in zip(*rows[start:start + width])]
                 for start in range(0, len(rows), width)]

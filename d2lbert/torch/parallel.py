@@ -19,8 +19,9 @@ from torch import distributed, nn
 from torch.func import functional_call
 from torch.nn.parallel import DistributedDataParallel
 
+from d2lbert.data.parts import parts_of
 from d2lbert.torch.fast import fused_batch_loss, products_in
-from d2lbert.training.workers import Workers, shares, split_rows, step_seed
+from d2lbert.training.workers import Workers, shares, step_seed
 
 TIMEOUT = timedelta(minutes=10)  # for a worker that lives and does not answer
 
@@ -169,7 +170,7 @@ class Gradients:
             mlm_l, nsp_l, l = self.losses(batch, self.devices[0])
             l.backward()
             return mlm_l.detach(), nsp_l.detach()
-        parts = split_rows(batch, self.accumulate * width)
+        parts = parts_of(batch, self.accumulate * width)
         parts = list(zip(parts, shares(
             [slots_and_pairs(part) for part in parts], self.workers)))
         total = 0

@@ -61,22 +61,6 @@ def step_seed(*numbers: int) -> int:
     return int(np.random.SeedSequence(words).generate_state(1)[0] >> 1)
 
 
-def split_rows(batch: Sequence[Any], number: int) -> list[list[Any]]:
-    """A batch in parts, of which each has every number-th example.
-
-    Args:
-        batch: arrays or tensors with as many rows.
-
-    Raises:
-        ValueError: if there would be parts without an example.
-    """
-    if len(batch[0]) < number:
-        raise ValueError(
-            f"a batch of {len(batch[0])} examples cannot be divided into "
-            f"{number} parts: give larger batches, or fewer devices or parts")
-    return [[x[i::number] for x in batch] for i in range(number)]
-
-
 def shares(parts: Sequence[Counts], workers: Workers) -> list[Counts]:
     """What part of the joint batch the mean of each part counts for.
 
