@@ -139,7 +139,7 @@ def train_ch13(net, train_iter, test_iter, loss, trainer, num_epochs,
             X = inputs_of(X)
             check_features(net, X)
             check(class_labels, y, shape=shape_of_logits(net, params, X))
-            check_rows(len(y), len(devices))
+            check_rows(y, devices)
             with products_in(precision):
                 params, state, *sums = train_batch_ch13(
                     net, loss, trainer, params, state,

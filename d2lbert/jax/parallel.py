@@ -109,9 +109,15 @@ def check_multiple(number, parts, what, among):
                          "choose a multiple")
 
 
-def check_rows(number, devices):
-    """Raise ValueError unless a batch can be divided among the devices."""
-    check_multiple(number, devices, f"a batch of {number} examples",
+def check_rows(x, devices, workers=None):
+    """Raise ValueError unless the rows of x can be divided evenly.
+
+    Args:
+        x: an array of a batch, or of a worker's part of one.
+        devices: a list, of all workers.
+    """
+    rows = len(x) * (workers.size if workers else 1)
+    check_multiple(rows, len(devices), f"a batch of {rows} examples",
                    "devices")
 
 
@@ -129,7 +135,7 @@ def place_batch(batch, mesh, workers):
         ValueError: for rows that cannot be divided among the devices.
     """
     by_row = NamedSharding(mesh, PartitionSpec(ROWS))
-    check_rows(len(batch[0]) * workers.size, mesh.shape[ROWS])
+    check_rows(batch[0], range(mesh.shape[ROWS]), workers)
     if workers.size == 1:
         return jax.device_put(batch, by_row)
     return [jax.make_array_from_process_local_data(by_row, np.asarray(x))

@@ -12,7 +12,6 @@ import json
 import sys
 import tempfile
 from collections.abc import Sequence
-from contextlib import redirect_stdout
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -54,8 +53,8 @@ def measure_step(backend: str, workers: int = 2,
         out = Path(folder, "seconds.json")
         failure = Together(
             [sys.executable, "-m", "d2lbert.run.measure", backend, "--out",
-             str(out), "--batch-size", str(batch_size)], backend, workers
-        ).wait()
+             str(out), "--batch-size", str(batch_size)], backend, workers,
+            is_quiet=True).wait()
         if failure:
             raise ValueError(f"nothing is measured: {failure}")
         return read_json(out, dict)
@@ -69,11 +68,10 @@ def be_worker(backend: str, batch_size: int) -> dict[str, float]:
     part = [x[workers.rank::workers.size] for x in batch]
     size = num_parameters(bert_shapes(VOCAB_SIZE, **SIZES))
     ones = d2l.to_tensors([np.ones(size, np.float32)])[0]
-    with redirect_stdout(None):  # the reports of the trainings
-        alone = _step_seconds(backend, part, Workers(),
-                              workers.own(d2l.try_all_gpus()))
-        exchange = min(_seconds(workers, ones) for _ in range(TIMES))
-        joint = _step_seconds(backend, batch, workers)
+    alone = _step_seconds(backend, part, Workers(),
+                          workers.own(d2l.try_all_gpus()))
+    exchange = min(_seconds(workers, ones) for _ in range(TIMES))
+    joint = _step_seconds(backend, batch, workers)
     return {"alone": alone, "exchange": exchange, "joint": joint,
             "bytes": 4 * size, "workers": workers.size,
             "batch_size": batch_size}

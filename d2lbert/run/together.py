@@ -29,13 +29,14 @@ class Together:
         command: of each.
         backend: whose engine connects them.
         number: of workers.
+        is_quiet: whether what they print is dropped.
 
     Raises:
         ValueError: for a backend whose engine is not known.
     """
 
     def __init__(self, command: Sequence[str], backend: str,
-                 number: int = 1) -> None:
+                 number: int = 1, is_quiet: bool = False) -> None:
         self._names: list[str] = []
         self._processes: list[subprocess.Popen] = []
         for name, role in roles(backend, number):
@@ -43,7 +44,8 @@ class Together:
             # A session of its own: what the terminal sends reaches us alone
             self._processes.append(subprocess.Popen(
                 command, env={**QUIET, **threads(number), **os.environ,
-                              **role}, start_new_session=True))
+                              **role}, start_new_session=True,
+                stdout=subprocess.DEVNULL if is_quiet else None))
 
     def wait(self) -> str:
         """Wait for the workers; why a process failed, or "" if none did.
