@@ -13,6 +13,7 @@ from harness import each_backend, installed
 from working import trained
 
 from d2lbert.checkpoints.params import load_params
+from d2lbert.run.__main__ import arguments
 from d2lbert.run.together import Together
 
 WORKING = Path(__file__).with_name("working.py")
@@ -136,3 +137,62 @@ def test_devices_and_a_divided_vocabulary_in_jax(alone, tmp_path):
     for result in (parts, four):
         assert_same(result, alone("jax", CLIP))
     assert four["held"] < two["held"] < rows["held"] == 1
+
+
+@pytest.mark.skipif(not installed("torch"), reason="torch is not installed")
+@pytest.mark.parametrize("start", [
+    ["d2lbert.run", "--workers", "2"],
+    ["torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m",
+     "d2lbert.run"]])
+def test_a_run_by_two_workers(start, tmp_path):
+    """By a command of ours, and by PyTorch's."""
+    done = subprocess.run(
+        [sys.executable, "-m", *start, "--backend", "torch", "--steps", "2",
+         "--results", tmp_path], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    result = json.loads((tmp_path / "torch.json").read_text("utf-8"))
+    assert result["workers"] == 2 and len(result["mlm"]) == 2
+    assert done.stdout.count("| PyTorch |") == 1
+    assert "on 2 workers' [" in done.stdout
+    assert not (tmp_path / "torch" / "checkpoints").exists()
+
+
+@pytest.mark.parametrize("options, message", [
+    (["--workers", "0"], "--workers is 0, not 1 or more"),
+    (["--workers", "2", "--chapter", "nli-bert"],
+     "nli-bert trains in one process")])
+def test_workers_that_cannot_be(options, message, capsys):
+    with pytest.raises(SystemExit):
+        arguments(options)
+    assert message in capsys.readouterr().err
+
+
+def test_a_worker_of_an_engine_is_of_one_backend(monkeypatch, capsys):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(SystemExit):
+        arguments([])
+    assert "a worker of PyTorch: give --backend torch" in (
+        capsys.readouterr().err)
+
+
+def test_other_programs_are_started(tmp_path):
+    """Each knows its number; the first failure is the message."""
+    program = tmp_path / "program.py"
+    program.write_text("import os, sys\nprint(os.environ['RANK'], sys.argv[1])"
+                       "\nsys.exit(int(os.environ['RANK']) * 3)")
+    done = subprocess.run(
+        [sys.executable, "-m", "d2lbert.run.together", "torch", "2", program,
+         "word"], capture_output=True, text=True)
+    assert sorted(done.stdout.split("\n")) == ["", "0 word", "1 word"]
+    assert done.returncode == 1
+    assert done.stderr == "error: worker 1: exit status 3\n"
+
+
+@each_backend()
+@pytest.mark.parametrize("argument, message", [
+    ({"accumulate": 0}, "accumulate is 0, not a whole number from 1"),
+    ({"accumulate": 9}, "cannot be divided"),
+    ({"clip": -1.0}, "clip is -1.0, not a positive norm")])
+def test_parts_that_cannot_be(backend, argument, message):
+    with pytest.raises(ValueError, match=message):
+        trained(backend, **argument)

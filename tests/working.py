@@ -8,6 +8,9 @@ import json
 import os
 import signal
 import sys
+from contextlib import contextmanager
+from importlib import import_module
+from unittest.mock import patch
 
 import numpy as np
 from harness import SIZES, make_batch, noisy
@@ -35,11 +38,11 @@ def trained(backend, workers=None, vocab_parts=None, dropout=0.0, send=None,
         arguments["devices"] = d2l.vocab_mesh(d2l.try_all_gpus(), vocab_parts)
     bert = noisy(make_bert(backend, V, **SIZES | {
         "num_blks": 1, "dropout": dropout}), 0, 0.3)
-    held, batches = watch_weights(backend), Batches(
-        [d2l.to_tensors(batch) for batch in BATCHES],
-        send if (workers or Workers()).part[0] else None)
-    log = bert.train(batches, V, STEPS, lr=1e-3, seed=0, workers=workers,
-                     **arguments)
+    batches = Batches([d2l.to_tensors(batch) for batch in BATCHES],
+                      send if (workers or Workers()).part[0] else None)
+    with weights_watched(backend) as held:
+        log = bert.train(batches, V, STEPS, lr=1e-3, seed=0, workers=workers,
+                         **arguments)
     return bert.export_params() | {
         "log.losses": np.array(log.losses), "held": np.array(held[0])}
 
@@ -59,40 +62,37 @@ class Batches(list):
             yield batch
 
 
-def watch_weights(backend):
+@contextmanager
+def weights_watched(backend):
     """A list that will hold the share of the weights that is in this process
     or, in JAX, on the first of the devices.
     """
     held = []
-    if backend == "torch":
-        from d2lbert.torch import train
-        adam = train.adam
+    name, share = {"torch": ("adam", share_in_torch),
+                   "jax": ("local", share_in_jax)}.get(
+                       backend, ("adam", lambda net: 1.0))
+    module = import_module(f"d2lbert.{backend}.train")
+    function = getattr(module, name)
 
-        def watched(net, lr):
-            parts = [getattr(p, "_local_tensor", p) for p in net.parameters()]
-            held.append(sum(p.numel() for p in parts)
-                        / sum(p.numel() for p in net.parameters()))
-            train.adam = adam
-            return adam(net, lr)
+    def watched(weights, other):
+        held.append(share(weights))
+        return function(weights, other)
 
-        train.adam = watched
-    elif backend == "jax":
-        import jax
+    with patch.object(module, name, watched):
+        yield held
 
-        from d2lbert.jax import train
-        local = train.local
 
-        def watched(params, workers):
-            leaves = jax.tree.leaves(params)
-            held.append(sum(x.addressable_shards[0].data.size for x in leaves)
-                        / sum(x.size for x in leaves))
-            train.local = local
-            return local(params, workers)
+def share_in_torch(net):
+    local = [getattr(p, "_local_tensor", p) for p in net.parameters()]
+    return (sum(p.numel() for p in local)
+            / sum(p.numel() for p in net.parameters()))
 
-        train.local = watched
-    else:
-        held.append(1.0)
-    return held
+
+def share_in_jax(params):
+    from jax import tree
+    leaves = tree.leaves(params)
+    return (sum(x.addressable_shards[0].data.size for x in leaves)
+            / sum(x.size for x in leaves))
 
 
 def main(backend, out, *cases):
