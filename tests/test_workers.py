@@ -139,6 +139,18 @@ def test_devices_and_a_divided_vocabulary_in_jax(alone, tmp_path):
     assert four["held"] < two["held"] < rows["held"] == 1
 
 
+@pytest.mark.skipif(not installed("jax"), reason="jax is not installed")
+def test_meshes_that_cannot_be():
+    from types import SimpleNamespace
+
+    from d2lbert import jax as d2l
+    devices = [SimpleNamespace(process_index=i) for i in (0, 0, 1, 1)]
+    with pytest.raises(ValueError, match="4 devices cannot be divided among"):
+        d2l.vocab_mesh(devices, 3)
+    with pytest.raises(ValueError, match="4 parts .* of several processes"):
+        d2l.vocab_mesh(devices, 4)
+
+
 @pytest.mark.skipif(not installed("torch"), reason="torch is not installed")
 @pytest.mark.parametrize("start", [
     ["d2lbert.run", "--workers", "2"],

@@ -96,10 +96,19 @@ def vocab_mesh(devices, parts):
 
     Args:
         devices: a list, of a multiple of parts.
+
+    Raises:
+        ValueError: if the devices cannot be divided so.
     """
     check_multiple(len(devices), parts, f"{len(devices)} devices",
                    "parts of the vocabulary")
-    return Mesh(np.array(devices).reshape(-1, parts), (ROWS, VOCAB))
+    grid = np.array(devices).reshape(-1, parts)
+    for row in grid:  # computes the same rows, which one process has
+        if len({device.process_index for device in row}) > 1:
+            raise ValueError(
+                f"{parts} parts of the vocabulary are on devices of several "
+                "processes: a process divides it among its own devices")
+    return Mesh(grid, (ROWS, VOCAB))
 
 
 def check_multiple(number, parts, what, among):

@@ -37,7 +37,9 @@ def main(file: str, device: str) -> None:
         f"BACKEND={result['backend']} STEPS={steps} "
         f"WORKERS={result['workers']}",
         "device": device, "every": EVERY, "run": run,
-        "steps": {backend: measure_step(backend) for backend in BACKENDS}})
+        "steps": {backend: measure_step(backend) for backend in BACKENDS},
+        "one_process": {backend: measure_step(backend, 1)["joint"]
+                        for backend in BACKENDS}})
     print(path)
 
 

@@ -98,8 +98,9 @@ def join_workers(is_sharded=False):
     """The processes that torchrun has started; this one alone without it.
 
     Args:
-        is_sharded: whether each of them keeps its part of the weights and of
-            the optimiser alone, for a net that one device has no room for.
+        is_sharded: whether each of them keeps only its part of weights,
+            gradients and optimiser, for a training that one device has no
+            room for. The weights alone have to fit: they begin and end whole.
     """
     if "WORLD_SIZE" not in os.environ:
         return Workers()
