@@ -18,8 +18,10 @@ from statistics import median
 from d2lbert.backends import BACKENDS
 from d2lbert.data import hub
 from d2lbert.data.corpora import load_corpus
+from d2lbert.files import write_whole
 
 HERE = Path(__file__).resolve().parent
+RESULTS = HERE.parent / "results" / "bench"
 D2L_PYTHON = HERE.parent / ".venv-d2l" / "bin" / "python"
 # A rival's name, and the backend that each of ours is compared with
 REFERENCES = {"d2l": {"torch": "torch", "mxnet": "mxnet", "jax": "torch"},
@@ -51,13 +53,25 @@ def compare(args, unit, ours, rivals):
         ours: the worker and its arguments after the backend.
         rivals: the same for each rival, {name: (worker, ...)}.
     """
-    rounds = [one_round(args, unit, ours, rivals) for _ in range(args.rounds)]
-    print(f"{unit.replace('_', ' ')}, ours / theirs:\n")
-    print(*table(rounds), sep="\n")
+    notes = {}
+    rounds = [one_round(args, unit, ours, rivals, notes)
+              for _ in range(args.rounds)]
+    text = "\n".join([f"{unit.replace('_', ' ')}, ours / theirs:", "",
+                      *table(rounds), "", *notes.values()]).rstrip()
+    print(text)
+    name = ours[0].removeprefix("ours_").removesuffix(".py")
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    write_whole(RESULTS / f"{name}.md", text + "\n")
+    draw(rounds, unit, RESULTS / f"{name}.png")
+    print(f"\nwritten: {RESULTS / name}.md and .png")
 
 
-def one_round(args, unit, ours, rivals):
-    """{(backend, rival, its backend): (ours, theirs)}, run one by one."""
+def one_round(args, unit, ours, rivals, notes):
+    """{(backend, rival, its backend): (ours, theirs)}, run one by one.
+
+    Args:
+        notes: gets a sentence about each backend.
+    """
     def report(worker, backend, *rest):
         return run_worker(worker, backend, *rest, "--steps", args.steps)
 
@@ -67,6 +81,11 @@ def one_round(args, unit, ours, rivals):
         print(f"{backend}: {mine[unit]:.1f} {unit}, after "
               f"{mine['warmup_seconds']:.1f} s of compilation and first "
               "steps", file=sys.stderr)
+        if "matrix_share" in mine:
+            notes[backend] = (
+                f"{backend}, {mine['precision']}: {mine['gflops']:.0f} "
+                f"GFLOP/s for valid tokens, {mine['matrix_share']:.2f} of "
+                "what plain products of these shapes reach")
         for rival, (worker, *rest) in rivals.items():
             key = rival, REFERENCES[rival][backend]
             if key not in theirs:
@@ -74,6 +93,26 @@ def one_round(args, unit, ours, rivals):
                 print(f"{' '.join(key)}: {theirs[key]:.1f}", file=sys.stderr)
             speeds[backend, *key] = mine[unit], theirs[key]
     return speeds
+
+
+def draw(rounds, unit, path):
+    """Bars: the median speed of each library, as a PNG picture."""
+    from matplotlib.figure import Figure
+    speeds = {}
+    for backend, rival, theirs in rounds[0]:
+        pairs = [speed[backend, rival, theirs] for speed in rounds]
+        for name, values in ((f"d2lbert, {backend}", [a for a, _ in pairs]),
+                             (f"{rival}, {theirs}", [b for _, b in pairs])):
+            speeds[name] = median(values)
+    figure = Figure((6, 0.5 + 0.4 * len(speeds)), layout="constrained")
+    axes = figure.subplots()
+    names = sorted(speeds, key=speeds.get)
+    bars = axes.barh(names, [speeds[name] for name in names])
+    axes.bar_label(bars, fmt="{:,.0f}", padding=3)
+    axes.set_xlabel(unit.replace("_", " "))
+    axes.margins(x=0.15)
+    axes.spines[["top", "right"]].set_visible(False)
+    figure.savefig(path, dpi=150)
 
 
 def table(rounds):
