@@ -4,6 +4,7 @@ import os
 
 from d2lbert.backends import QUIET
 
+LONGEST = "test_mutations.py", "test_workers.py"
 os.environ.update(QUIET | os.environ)
 # Figures once at the end of a cell, no progress bars: what was committed.
 os.environ["D2LBERT_BUILD"] = "1"
@@ -22,9 +23,10 @@ def pytest_configure(config):
 
 
 def pytest_collection_modifyitems(items):
-    """Begin with the longest file, so that no worker waits for it at the end.
+    """Begin with the longest files, so that no worker waits for one at the
+    end.
     """
-    items.sort(key=lambda item: item.path.name != "test_mutations.py")
+    items.sort(key=lambda item: item.path.name not in LONGEST)
 
 
 def keep_to_own_cores():

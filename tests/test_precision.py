@@ -80,7 +80,7 @@ def test_bfloat16_is_near_the_clear_path(capsys):
     train = import_module("d2lbert.torch.train")
     fast = import_module("d2lbert.torch.fast")
     tensors = bert.d2l.to_tensors(batch)
-    with train.products_in("bfloat16", torch.device("cpu")):
+    with fast.products_in("bfloat16", torch.device("cpu")):
         *losses, l = fast.fused_batch_loss(
             bert.net, train.cross_entropy(), V, *tensors)
     l.backward()

@@ -221,9 +221,11 @@ def test_resume_changes_no_number(backend, tmp_path):
 def test_another_recipe_is_refused(backend, tmp_path):
     pretrain(backend, tmp_path)
     with pytest.raises(ValueError) as error:
-        pretrain(backend, tmp_path, lr=1e-2, seed=4)
+        pretrain(backend, tmp_path, lr=1e-2, seed=4, clip=0.5)
     for part in (str(tmp_path), "lr is 0.003 there and 0.01 here",
-                 "seed is 3 there and 4 here", "another folder starts anew"):
+                 "seed is 3 there and 4 here",
+                 "clip is None there and 0.5 here",
+                 "another folder starts anew"):
         assert part in str(error.value)
     with pytest.raises(ValueError, match="the training is TrainingLog there "
                        "and LossLog here"):

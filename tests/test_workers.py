@@ -190,8 +190,10 @@ def test_a_worker_of_an_engine_is_of_one_backend(monkeypatch, capsys):
 def test_other_programs_are_started(tmp_path):
     """Each knows its number; the first failure is the message."""
     program = tmp_path / "program.py"
-    program.write_text("import os, sys\nprint(os.environ['RANK'], sys.argv[1])"
-                       "\nsys.exit(int(os.environ['RANK']) * 3)")
+    program.write_text(
+        "import os, sys\nrank = os.environ['RANK']\n"
+        "os.write(1, f'{rank} {sys.argv[1]}\\n'.encode())  # at once\n"
+        "sys.exit(3 * int(rank))")
     done = subprocess.run(
         [sys.executable, "-m", "d2lbert.run.together", "torch", "2", program,
          "word"], capture_output=True, text=True)

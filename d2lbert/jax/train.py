@@ -189,7 +189,7 @@ def train_bert(train_iter, net, loss, vocab_size, devices, num_steps,
                           loss, vocab_size, mesh, accumulate)
     params, state, _ = put_state(log.resume(
         resume, lambda: state_arrays(params, state), train_iter, save_every,
-        lr=lr, warmup=warmup, seed=seed), params, state)
+        lr=lr, warmup=warmup, seed=seed, clip=clip), params, state)
     batches = log.watch(take(train_iter, num_steps, log.step, workers.part),
                         lambda: copy_weights(params))
     for batch, rate in zip(batches, rates(num_steps, lr, warmup)[log.step:]):

@@ -120,13 +120,14 @@ class Gradients:
         """A 7-tuple, this worker's part of the joint batch -> the masked-LM
         and the next-sentence loss of the joint batch.
 
-        The gradients, which have to be 0 before, become those of its loss;
-        that of a weight is the sum over this worker's devices.
+        The gradients become those of its loss; that of a weight is the sum
+        over this worker's devices.
         """
         if self.accumulate * self.workers.size == 1:
             return self.backward([shard(x, self.devices) for x in batch])
         parts = self.parts(batch)
         self.size_weights(parts[0])
+        self.net.collect_params().zero_grad()
         losses = sum(
             np.stack(self.backward(part, share))
             * np.array(share, ctx=self.devices[0])
@@ -185,10 +186,16 @@ def is_sized(parameter):
     return min(parameter.shape) > 0
 
 
-def gradients_of(net):
-    """The gradients of all weights that have one, a list of one a device."""
+def gradients_of(net, are_new=False):
+    """The gradients of all weights that have one, a list of one a device.
+
+    Args:
+        are_new: leave out those that no backward pass has written since the
+            last step of the optimiser.
+    """
     return [p.list_grad() for p in net.collect_params().values()
-            if is_sized(p) and p.grad_req != "null"]
+            if is_sized(p) and p.grad_req != "null"
+            and (not are_new or p.list_data()[0]._fresh_grad)]
 
 
 def shard(x, devices):

@@ -161,7 +161,7 @@ def train_bert(train_iter, net, loss, vocab_size, devices, num_steps,
     trainer, log = adam(net, lr), TrainingLog(num_steps, precision, workers)
     put_state(log.resume(
         resume, partial(state_arrays, net, trainer), train_iter, save_every,
-        lr=lr, warmup=warmup, seed=seed), net, trainer)
+        lr=lr, warmup=warmup, seed=seed, clip=clip), net, trainer)
     steps = rates(num_steps, lr, warmup)[log.step:]
     with Gradients(net, batch_loss, loss, vocab_size, devices, workers,
                    accumulate) as gradients:
@@ -172,7 +172,6 @@ def train_bert(train_iter, net, loss, vocab_size, devices, num_steps,
             seed_step(seed, log.step, workers)
             batch = to_tensors(batch)
             check(pretraining_batch, *batch, vocab_size=vocab_size)
-            net.collect_params().zero_grad()
             mlm_l, nsp_l = gradients(batch)
             clip_gradients(net, clip)
             trainer.set_learning_rate(rate)
@@ -188,13 +187,13 @@ def train_bert(train_iter, net, loss, vocab_size, devices, num_steps,
 def clip_gradients(net, max_norm):
     """Scale all gradients so that their common norm is max_norm at most.
 
-    The gradient of a weight is the sum of what lies on several devices. One
-    that is left from an earlier step counts: set all to 0 before. None for
-    max_norm leaves them as they are.
+    The gradient of a weight is the sum of what lies on several devices. Those
+    left from an earlier step do not count. None for max_norm leaves all as
+    they are.
     """
     if max_norm is None:
         return
-    gradients = gradients_of(net)
+    gradients = gradients_of(net, are_new=True)
     norm = sum((total(grads) ** 2).sum() for grads in gradients) ** 0.5
     scale = max_norm / (norm.clip(max_norm, None) + 1e-6)
     for grad in sum(gradients, []):

@@ -155,7 +155,7 @@ def train_bert(train_iter, net, loss, vocab_size, devices, num_steps,
     trainer, log = adam(net, lr), TrainingLog(num_steps, precision, workers)
     put_state(log.resume(
         resume, partial(state_arrays, net, trainer), train_iter, save_every,
-        lr=lr, warmup=warmup, seed=seed), net, trainer)
+        lr=lr, warmup=warmup, seed=seed, clip=clip), net, trainer)
     batches = log.watch(take(train_iter, num_steps, log.step, workers.part),
                         partial(copy_weights, net))
     for batch, rate in zip(batches, rates(num_steps, lr, warmup)[log.step:]):

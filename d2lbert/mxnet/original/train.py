@@ -86,7 +86,6 @@ def fit(net, batches, num_steps, lr, warmup=0.1, device=None, seed=None,
         seed_step(seed, log.step)
         with autograd.record():
             loss = net(**on_device(batch, device)).loss
-        net.collect_params().zero_grad()
         loss.backward()
         clip_gradients(net, CLIP)
         trainer.set_learning_rate(rate)
