@@ -97,6 +97,8 @@ def share_in_jax(params):
 
 def main(backend, out, *cases):
     """Train all cases; the first worker writes what came out."""
+    # A program that a shell has started with & ignores Ctrl-C
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     join, arrays = load_backend(backend).join_workers, {}
     for i, case in enumerate(map(json.loads, cases)):
         workers = join(**case.pop("join", {}))
