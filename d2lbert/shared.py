@@ -9,6 +9,7 @@ from d2lbert.data.batches import (
     bucketed,
     corpus_vocab,
     get_dataloader_workers,
+    random_batch,
     trim,
 )
 from d2lbert.data.corpora import load_corpus

@@ -296,3 +296,22 @@ def test_each_step_of_fine_tuning_drops_other_activations(backend):
     still, dropped = losses(), losses(dropout=0.5)
     assert still == close([still[0]] * 3, abs=1e-6)
     assert np.diff(sorted([still[0], *dropped])).min() > 1e-4
+
+
+@pytest.mark.skipif(not installed("torch"), reason="torch is not installed")
+@pytest.mark.parametrize("rows", [5, 1])
+def test_devices_share_a_batch_in_pytorch(rows):
+    """Unequal parts, and fewer rows than devices."""
+    from torch import device, optim
+    (X, y), = [data("torch").batch(np.arange(rows))]
+    learned = []
+    for devices in ([device("cpu")], [device("cpu"), device("cpu", 0)]):
+        bert = small_classifier("torch")
+        sums = bert.d2l.train_batch_ch13(
+            bert.net, X, y, bert.d2l.cross_entropy(),
+            optim.SGD(bert.net.parameters(), lr=1.0), devices)
+        learned.append((bert.export_params(), [float(x) for x in sums]))
+    (one, sums), (two, same) = learned
+    assert same == close(sums, rel=1e-5)
+    for name in one:
+        np.testing.assert_allclose(two[name], one[name], atol=1e-5)

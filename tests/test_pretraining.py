@@ -3,7 +3,13 @@
 import numpy as np
 import pytest
 
-from d2lbert.data.batches import PretrainingBatches, bucketed, take, trim
+from d2lbert.data.batches import (
+    PretrainingBatches,
+    bucketed,
+    random_batch,
+    take,
+    trim,
+)
 from d2lbert.data.pretraining import (
     RESERVED_TOKENS,
     get_tokens_and_segments,
@@ -276,3 +282,17 @@ def test_wrong_sizes_and_an_empty_iterator_are_errors(batches):
         batches(batch_size=0)
     with pytest.raises(ValueError, match="no batch"):
         next(take([], 1))
+
+
+def test_a_random_batch_is_like_those_of_a_corpus(batches):
+    """Without padding: a slot names a word of its row, and none twice."""
+    batch = random_batch(60, 16, 24)
+    tokens, segments, valid_lens, positions, weights, labels, is_next = batch
+    assert [(x.dtype, x.shape) for x in batch] == [
+        (x.dtype, x.shape) for x in next(iter(batches()))]
+    assert 5 <= tokens.min() and tokens.max() < 60 and (valid_lens == 24).all()
+    assert segments[0].tolist() == [0] * 12 + [1] * 12
+    assert (weights == 1).all() and set(is_next.tolist()) == {0, 1}
+    assert (labels == np.take_along_axis(tokens, positions, 1)).all()
+    assert all(len(set(row)) == len(row) and 0 not in row
+               for row in positions.tolist())

@@ -28,7 +28,7 @@ from d2lbert.run.__main__ import arguments, main
 from d2lbert.run.record import GAPS, predictions, record
 from d2lbert.run.report import markdown_table
 from d2lbert.run.resume import checkpoints
-from d2lbert.run.workers import Workers, be_worker
+from d2lbert.run.workers import Turns, be_worker
 from d2lbert.training.recorded import recorded_run
 from d2lbert.training.steps import StepLog
 
@@ -324,18 +324,18 @@ def test_importing_d2lbert_imports_no_framework():
     assert done.stdout.strip() == "set()", done.stderr
 
 
-# Workers
+# Turns
 
 def workers(monkeypatch, tmp_path, **scripts):
-    """Workers whose processes run these programs, by backend."""
+    """Turns whose processes run these programs, by backend."""
     args = arguments(["--backend", ",".join(scripts), "--results",
                       str(tmp_path)])
-    monkeypatch.setattr(Workers, "_command", lambda self, backend: [
+    monkeypatch.setattr(Turns, "_command", lambda self, backend: [
         sys.executable, "-c", "import os, signal, sys, time\n"
         f"path = {str(tmp_path / backend)!r} + '.json'\n"
         "def leave(text='{\"backend\": \"torch\"}'):\n"
         "    open(path, 'w').write(text)\n" + scripts[backend]])
-    return Workers(args)
+    return Turns(args)
 
 
 def test_a_worker_that_dies_leaves_the_others_alone(monkeypatch, tmp_path):
@@ -402,7 +402,7 @@ def test_an_error_of_a_worker_is_its_row(tmp_path, monkeypatch):
 
 def test_a_picture_that_cannot_be_written_does_not_hide_the_table(
         tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(Workers, "run", lambda self: self.results.append(
+    monkeypatch.setattr(Turns, "run", lambda self: self.results.append(
         result() | {"unigram_entropy": 5.24}))
     (tmp_path / "curves.png").mkdir()
     assert main(["--backend", "torch", "--results", str(tmp_path)]) == 1
@@ -550,7 +550,7 @@ def test_checkpoints_are_kept_until_a_run_has_come_to_its_end(
                          for backend, more in zip(backends, results)]
         self._interrupts = interrupts
 
-    monkeypatch.setattr(Workers, "run", run_workers)
+    monkeypatch.setattr(Turns, "run", run_workers)
     main(["--backend", ",".join(backends), "--results", str(tmp_path),
           *options])
     assert [backend for backend in backends

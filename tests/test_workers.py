@@ -5,19 +5,22 @@ import os
 import subprocess
 import sys
 import time
+from importlib import import_module
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from harness import each_backend, installed
 from working import trained
 
+from d2lbert.backends import BACKENDS, load_backend
 from d2lbert.checkpoints.params import load_params
 from d2lbert.run.__main__ import arguments
 from d2lbert.run.together import Together
 
 WORKING = Path(__file__).with_name("working.py")
-CLIP = 0.5
+CLIP = 3.0  # shorter than the gradient in every third step, and no other
 PARTS = {"accumulate": 2, "clip": CLIP}
 SHARDED = {"join": {"is_sharded": True}}
 
@@ -124,25 +127,70 @@ def test_devices_in_mxnet(alone):
                 alone("mxnet", CLIP))
 
 
+@each_backend(without="jax")
+def test_each_worker_draws_its_own_dropout(backend):
+    module, draw = {
+        "torch": ("parallel", lambda: import_module("torch").rand(9)),
+        "mxnet": ("resume", lambda: import_module("mxnet").np.random.uniform(
+            size=9).asnumpy())}[backend]
+    seed_step = import_module(f"d2lbert.{backend}.{module}").seed_step
+
+    def drawn(rank):
+        seed_step(3, 5, SimpleNamespace(rank=rank, size=2))
+        return draw().tolist()
+
+    assert drawn(0) == drawn(0) != drawn(1)
+
+
 @pytest.mark.skipif(not installed("jax"), reason="jax is not installed")
 def test_devices_and_a_divided_vocabulary_in_jax(alone, tmp_path):
-    cases = [{}, PARTS, {"vocab_parts": 4, "clip": CLIP}, {"vocab_parts": 2}]
+    # Equal rows: without dropout of its own no device would differ
+    cases = [{}, PARTS, {"vocab_parts": 4, "clip": CLIP}, {"vocab_parts": 2},
+             {"alike": 8, "dropout": 0.5},
+             {"alike": 4, "dropout": 0.5, "num_devices": 2}]
     subprocess.run(
         [sys.executable, WORKING, "jax", tmp_path / "out",
          *map(json.dumps, cases)], check=True, env={**os.environ,
          "XLA_FLAGS": "--xla_force_host_platform_device_count=4"})
-    rows, parts, four, two = results_in(tmp_path / "out", len(cases))
+    rows, parts, four, two, *alike = results_in(tmp_path / "out", len(cases))
     for result in (rows, two):
         assert_same(result, alone("jax"))
     for result in (parts, four):
         assert_same(result, alone("jax", CLIP))
     assert four["held"] < two["held"] < rows["held"] == 1
+    by_four, by_two = (result["log.losses"][0, 0] for result in alike)
+    assert abs(by_four - by_two) > 1e-3
+
+
+@each_backend()
+def test_an_environment_that_lacks_something(backend, monkeypatch):
+    marker = BACKENDS[backend].marker
+    monkeypatch.setenv(marker, "2")
+    with pytest.raises(ValueError, match=f"{marker} is set, so this is a "
+                       "worker, and [A-Z_]+ is not"):
+        load_backend(backend).join_workers()
+
+
+@pytest.mark.skipif(not installed("jax"), reason="jax is not installed")
+def test_jax_needs_equal_parts(tmp_path):
+    program = tmp_path / "program.py"
+    program.write_text(
+        f"import sys\nsys.path.insert(0, {str(WORKING.parent)!r})\n"
+        "from working import trained\n"
+        "from d2lbert import jax as d2l\nworkers = d2l.join_workers()\n"
+        "try:\n    trained('jax', workers)\nexcept ValueError as error:\n"
+        "    open(f'{sys.argv[1]}{workers.rank}', 'w').write(str(error))\n")
+    failure = Together([sys.executable, str(program), str(tmp_path / "said")],
+                       "jax", 3).wait()
+    assert not failure, failure
+    for rank in range(3):
+        assert (tmp_path / f"said{rank}").read_text() == (
+            "a batch of 8 examples cannot be divided into 3 equal parts: "
+            "choose a multiple")
 
 
 @pytest.mark.skipif(not installed("jax"), reason="jax is not installed")
 def test_meshes_that_cannot_be():
-    from types import SimpleNamespace
-
     from d2lbert import jax as d2l
     devices = [SimpleNamespace(process_index=i) for i in (0, 0, 1, 1)]
     with pytest.raises(ValueError, match="4 devices cannot be divided among"):
@@ -206,7 +254,8 @@ def test_other_programs_are_started(tmp_path):
 @pytest.mark.parametrize("argument, message", [
     ({"accumulate": 0}, "accumulate is 0, not a whole number from 1"),
     ({"accumulate": 9}, "cannot be divided"),
-    ({"clip": -1.0}, "clip is -1.0, not a positive norm")])
+    ({"clip": -1.0}, "clip is -1.0, not a positive norm"),
+    ({"clip": "1"}, "clip is '1', not a positive norm")])
 def test_parts_that_cannot_be(backend, argument, message):
     with pytest.raises(ValueError, match=message):
         trained(backend, **argument)

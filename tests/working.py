@@ -25,20 +25,26 @@ BATCHES = [make_batch(seed, B=8) for seed in range(3)]
 
 
 def trained(backend, workers=None, vocab_parts=None, dropout=0.0, send=None,
-            **arguments):
+            alike=0, num_devices=None, **arguments):
     """Weights and losses after ten steps, and what share of them was held.
 
     Args:
         vocab_parts: those of a `vocab_mesh`.
+        alike: so many rows, all the same, that each batch has instead.
+        num_devices: only so many of the devices.
         send: the name of a signal that the last worker gets at its 6th batch.
         arguments: of `train_bert`.
     """
     d2l = load_backend(backend)
     if vocab_parts:
         arguments["devices"] = d2l.vocab_mesh(d2l.try_all_gpus(), vocab_parts)
+    if num_devices:
+        arguments["devices"] = d2l.try_all_gpus()[:num_devices]
     bert = noisy(make_bert(backend, V, **SIZES | {
         "num_blks": 1, "dropout": dropout}), 0, 0.3)
-    batches = Batches([d2l.to_tensors(batch) for batch in BATCHES],
+    arrays = [[x[:1].repeat(alike, 0) for x in batch] if alike else batch
+              for batch in BATCHES]
+    batches = Batches([d2l.to_tensors(batch) for batch in arrays],
                       send if (workers or Workers()).part[0] else None)
     with weights_watched(backend) as held:
         log = bert.train(batches, V, STEPS, lr=1e-3, seed=0, workers=workers,

@@ -359,7 +359,7 @@ def _trim_to(batch: Batch, longest: int) -> Batch:
 
 
 def take(train_iter: Iterable[Any], num_steps: int, start: int = 0,
-         part: Part = WHOLE) -> Iterator[Any]:
+         part: Part = WHOLE, is_even: bool = False) -> Iterator[Any]:
     """The first num_steps batches, epoch after epoch, from a start on.
 
     Batches come trimmed where the iterator can do that.
@@ -368,14 +368,16 @@ def take(train_iter: Iterable[Any], num_steps: int, start: int = 0,
         start: so many batches are passed over. They are not made, where the
             iterator has a length and can do that.
         part: (rank, size), the rows of each batch (see `part_of`). A loader
-            gives them by `for_worker`.
+            gives them by `for_worker`. is_even: whether all parts of a batch
+            have to have as many rows.
 
     Raises:
         ValueError: if the iterator is empty, or cannot start again, or a
-            batch has fewer rows than there are parts.
+            batch cannot be divided so.
     """
     whole: Any = train_iter
     if part != WHOLE and hasattr(train_iter, "for_worker"):
+        check_part(part, min(whole.batch_size, whole.num_examples), is_even)
         train_iter, part = train_iter.for_worker(*part), WHOLE
     epoch = getattr(train_iter, "trimmed", train_iter.__iter__)
     count = _pass_over(train_iter, start, num_steps) if start else 0
@@ -385,7 +387,8 @@ def take(train_iter: Iterable[Any], num_steps: int, start: int = 0,
             if whole is not train_iter:  # its next epoch is the next
                 whole.epoch = getattr(train_iter, "epoch", 0)
             if count >= start:
-                yield batch if part == WHOLE else part_of(batch, part)
+                yield batch if part == WHOLE else part_of(
+                    batch, part, is_even)
             count += 1
         if count == before:
             raise ValueError(
@@ -408,6 +411,23 @@ def _pass_over(train_iter: Any, start: int, num_steps: int) -> int:
     elif rest:
         train_iter.skip_batches(rest)
     return epochs * len(train_iter) + rest
+
+
+def random_batch(vocab_size: int, batch_size: int, max_len: int,
+                 seed: int = 0) -> Batch:
+    """A batch of pairs of random words without padding, to time a step with.
+    """
+    rng, slots = np.random.default_rng(seed), round(MASK_RATE * max_len)
+    special = 1 + len(RESERVED_TOKENS)  # with <unk>
+    tokens = rng.integers(special, vocab_size, (batch_size, max_len), np.int32)
+    segments = np.zeros_like(tokens)
+    segments[:, max_len // 2:] = 1
+    places = np.tile(np.arange(1, max_len, dtype=np.int32), (batch_size, 1))
+    positions = rng.permuted(places, axis=1)[:, :slots]
+    return (tokens, segments, np.full(batch_size, max_len, np.int32),
+            positions, np.ones(positions.shape, np.float32),
+            np.take_along_axis(tokens, positions, 1),
+            rng.integers(0, 2, batch_size, np.int32))
 
 
 def corpus_vocab(corpus: Corpus, order: str = "frequency") -> Vocab:

@@ -12,28 +12,31 @@ Part = tuple[int, int]  # rank, size
 WHOLE: Part = (0, 1)
 
 
-def part_of(batch: Any, part: Part) -> Any:
+def part_of(batch: Any, part: Part, is_even: bool = False) -> Any:
     """The rows rank, rank + size, … of a batch.
 
     Args:
         batch: an array or a tensor, or a tuple, list or dict of them.
         part: (rank, size).
+        is_even: whether all parts have to have as many rows.
 
     Raises:
-        ValueError: if the batch has fewer than `size` rows.
+        ValueError: if the batch has fewer than `size` rows, or they cannot
+            be divided evenly where they have to.
         TypeError: if something in it has no rows.
     """
     if isinstance(batch, Mapping):
-        return {name: part_of(value, part) for name, value in batch.items()}
+        return {name: part_of(value, part, is_even)
+                for name, value in batch.items()}
     if isinstance(batch, (tuple, list)):
-        parts = [part_of(value, part) for value in batch]
+        parts = [part_of(value, part, is_even) for value in batch]
         if hasattr(batch, "_fields"):  # a named tuple
             return type(batch)(*parts)
         return type(batch)(parts)
     if not getattr(batch, "shape", ()):
         raise TypeError(f"a batch holds {str(batch)[:60]!r}, which has no "
                         "rows to divide: give arrays or tensors")
-    check_part(part, batch.shape[0])
+    check_part(part, batch.shape[0], is_even)
     return batch[part[0]::part[1]]
 
 
@@ -42,7 +45,7 @@ def parts_of(batch: Any, size: int) -> list[Any]:
     return [part_of(batch, (rank, size)) for rank in range(size)]
 
 
-def check_part(part: Part, rows: int) -> None:
+def check_part(part: Part, rows: int, is_even: bool = False) -> None:
     """Raise ValueError unless so many rows can be divided so."""
     rank, size = part
     if not 0 <= rank < size:
@@ -52,6 +55,9 @@ def check_part(part: Part, rows: int) -> None:
         raise ValueError(
             f"a batch of {rows} examples cannot be divided into {size} parts: "
             "give a larger batch, or fewer workers, devices or parts")
+    if is_even and rows % size:
+        raise ValueError(f"a batch of {rows} examples cannot be divided into "
+                         f"{size} equal parts: choose a multiple")
 
 
 class DatasetPart:

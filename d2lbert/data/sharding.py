@@ -208,7 +208,7 @@ def write_shards(text: str | Path, folder: str | Path, processes: int = 1,
                                   "name a folder that does not exist")
     shutil.rmtree(draft, ignore_errors=True)  # of a process that was killed
     try:
-        with _Workers(processes) as workers:
+        with _Pool(processes) as workers:
             shards = _write(draft, pieces, workers, watch, min_freq, max_words)
         _finish(draft, folder, shards, text)
     finally:
@@ -216,7 +216,7 @@ def write_shards(text: str | Path, folder: str | Path, processes: int = 1,
     return shards, len(pieces) - len(shards[PARTS[0]])
 
 
-def _write(draft: Path, pieces: list[Piece], workers: "_Workers",
+def _write(draft: Path, pieces: list[Piece], workers: "_Pool",
            watch: Watch, min_freq: int, max_words: int | None
            ) -> dict[str, list[Shard]]:
     for part in PARTS:
@@ -266,7 +266,7 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-class _Workers:
+class _Pool:
     """Processes that work on items; with one, this process does it."""
 
     def __init__(self, number: int) -> None:
@@ -276,7 +276,7 @@ class _Workers:
         ) if number > 1 else None
         self.ahead = 2 * number
 
-    def __enter__(self) -> "_Workers":
+    def __enter__(self) -> "_Pool":
         return self
 
     def __exit__(self, *error: object) -> None:

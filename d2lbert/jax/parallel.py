@@ -25,7 +25,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jax.tree_util import keystr, tree_map_with_path
 
 from d2lbert.jax.fast import fused_batch_loss
-from d2lbert.training.workers import Workers
+from d2lbert.training.workers import Workers, settings
 
 HEARTBEAT = 30  # seconds after which a worker that is silent counts as dead
 ROWS, VOCAB = "batch", "vocab"  # the axes of a mesh
@@ -73,15 +73,17 @@ def join_workers():
 
     They know one another by JAX_COORDINATOR_ADDRESS, JAX_NUM_PROCESSES and
     JAX_PROCESS_ID. To be called before anything is computed.
+
+    Raises:
+        ValueError: if one of them is not set.
     """
     if "JAX_NUM_PROCESSES" not in os.environ:
         return Workers()
     if not jax.distributed.is_initialized():
-        jax.distributed.initialize(
-            os.environ["JAX_COORDINATOR_ADDRESS"],
-            int(os.environ["JAX_NUM_PROCESSES"]),
-            int(os.environ["JAX_PROCESS_ID"]),
-            heartbeat_timeout_seconds=HEARTBEAT)
+        size, address, rank = settings(
+            "JAX_NUM_PROCESSES", "JAX_COORDINATOR_ADDRESS", "JAX_PROCESS_ID")
+        jax.distributed.initialize(address, int(size), int(rank),
+                                   heartbeat_timeout_seconds=HEARTBEAT)
     return Processes()
 
 
@@ -118,15 +120,9 @@ def check_multiple(number, parts, what, among):
                          "choose a multiple")
 
 
-def check_rows(x, devices, workers=None):
-    """Raise ValueError unless the rows of x can be divided evenly.
-
-    Args:
-        x: an array of a batch, or of a worker's part of one.
-        devices: a list, of all workers.
-    """
-    rows = len(x) * (workers.size if workers else 1)
-    check_multiple(rows, len(devices), f"a batch of {rows} examples",
+def check_rows(x, devices):
+    """Raise ValueError unless the rows of x can be divided evenly."""
+    check_multiple(len(x), len(devices), f"a batch of {len(x)} examples",
                    "devices")
 
 
@@ -144,7 +140,7 @@ def place_batch(batch, mesh, workers):
         ValueError: for rows that cannot be divided among the devices.
     """
     by_row = NamedSharding(mesh, PartitionSpec(ROWS))
-    check_rows(batch[0], range(mesh.shape[ROWS]), workers)
+    check_rows(batch[0], mesh.devices[:mesh.shape[ROWS] // workers.size])
     if workers.size == 1:
         return jax.device_put(batch, by_row)
     return [jax.make_array_from_process_local_data(by_row, np.asarray(x))

@@ -190,8 +190,9 @@ def train_bert(train_iter, net, loss, vocab_size, devices, num_steps,
     params, state, _ = put_state(log.resume(
         resume, lambda: state_arrays(params, state), train_iter, save_every,
         lr=lr, warmup=warmup, seed=seed, clip=clip), params, state)
-    batches = log.watch(take(train_iter, num_steps, log.step, workers.part),
-                        lambda: copy_weights(params))
+    batches = log.watch(
+        take(train_iter, num_steps, log.step, workers.part, is_even=True),
+        lambda: copy_weights(params))
     for batch, rate in zip(batches, rates(num_steps, lr, warmup)[log.step:]):
         check(pretraining_batch, *batch, vocab_size=vocab_size,
               max_len=getattr(net, "max_len", None))

@@ -17,9 +17,9 @@ from functools import cache
 from mxnet import autograd, kv, np
 from mxnet.base import _LIB, check_call
 
-from d2lbert.data.parts import parts_of
+from d2lbert.data.parts import check_part, parts_of
 from d2lbert.mxnet.fast import count_slots_and_pairs
-from d2lbert.training.workers import Workers, shares
+from d2lbert.training.workers import Workers, settings, shares
 
 
 class ParameterServer(Workers):
@@ -71,12 +71,18 @@ class ParameterServer(Workers):
 
 
 def join_workers():
-    """The processes that a scheduler connects; this one alone without it."""
+    """The processes that a scheduler connects; this one alone without it.
+
+    Raises:
+        ValueError: if the environment does not say where the scheduler is.
+    """
     return _joined() if "DMLC_ROLE" in os.environ else Workers()
 
 
 @cache
 def _joined():
+    settings("DMLC_ROLE", "DMLC_PS_ROOT_URI", "DMLC_PS_ROOT_PORT",
+             "DMLC_NUM_SERVER", "DMLC_NUM_WORKER")
     return ParameterServer()  # MXNet can join once in a process
 
 
@@ -199,7 +205,12 @@ def gradients_of(net, are_new=False):
 
 
 def shard(x, devices):
-    """The rows of x, divided among the devices."""
+    """The rows of x, divided among the devices.
+
+    Raises:
+        ValueError: if there are fewer rows than devices.
+    """
+    check_part((0, len(devices)), len(x))
     # gluon.utils.split_data does not work with NumPy 2
     ends = [len(x) * i // len(devices) for i in range(len(devices) + 1)]
     return [x[start:end].as_in_ctx(device)

@@ -21,7 +21,7 @@ from d2lbert.backends import BACKENDS
 from d2lbert.run import nli, pretraining, sentiment
 from d2lbert.run.report import FAILED, markdown_table
 from d2lbert.run.resume import forget
-from d2lbert.run.workers import Result, Workers, be_worker
+from d2lbert.run.workers import Result, Turns, be_worker
 
 _CHAPTERS: dict[str, ModuleType] = {
     "bert-pretraining": pretraining, "nli-bert": nli,
@@ -122,7 +122,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         forget(args.results / backend)
     if _engine():
         return _be_one_of_several(chapter, args)
-    workers, is_shown = Workers(args), True
+    workers, is_shown = Turns(args), True
     try:
         workers.run()
         if not workers.was_interrupted:  # else the next run goes on with all

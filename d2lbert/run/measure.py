@@ -20,7 +20,7 @@ import numpy as np
 
 from d2lbert.backends import BACKENDS, load_backend
 from d2lbert.checkpoints.d2l import bert_shapes
-from d2lbert.data.pretraining import MASK_RATE
+from d2lbert.data.batches import random_batch
 from d2lbert.files import read_json, write_whole
 from d2lbert.original.config import num_parameters
 from d2lbert.run.models import make_bert
@@ -64,7 +64,7 @@ def be_worker(backend: str, batch_size: int) -> dict[str, float]:
     """What `measure_step` returns, in each of the workers."""
     d2l = load_backend(backend)
     workers = d2l.join_workers()
-    batch = d2l.to_tensors(random_batch(batch_size))
+    batch = d2l.to_tensors(random_batch(VOCAB_SIZE, batch_size, MAX_LEN))
     part = [x[workers.rank::workers.size] for x in batch]
     size = num_parameters(bert_shapes(VOCAB_SIZE, **SIZES))
     ones = d2l.to_tensors([np.ones(size, np.float32)])[0]
@@ -75,23 +75,6 @@ def be_worker(backend: str, batch_size: int) -> dict[str, float]:
     return {"alone": alone, "exchange": exchange, "joint": joint,
             "bytes": 4 * size, "workers": workers.size,
             "batch_size": batch_size}
-
-
-def random_batch(batch_size: int, seed: int = 0) -> tuple[np.ndarray, ...]:
-    """A batch of WikiText-2's sizes without padding: random words."""
-    rng, slots = np.random.default_rng(seed), round(MASK_RATE * MAX_LEN)
-    shape = batch_size, MAX_LEN
-    positions = rng.permuted(np.tile(np.arange(1, MAX_LEN), (batch_size, 1)),
-                             axis=1)[:, :slots]
-    words = rng.integers(5, VOCAB_SIZE, shape)
-    return (words.astype(np.int32),
-            np.repeat([np.arange(MAX_LEN) >= MAX_LEN // 2], batch_size, 0
-                      ).astype(np.int32),
-            np.full(batch_size, MAX_LEN, np.int32),
-            positions.astype(np.int32),
-            np.ones((batch_size, slots), np.float32),
-            np.take_along_axis(words, positions, 1).astype(np.int32),
-            rng.integers(0, 2, batch_size).astype(np.int32))
 
 
 def _step_seconds(backend: str, batch: Any, workers: Workers,

@@ -15,7 +15,7 @@ import sys
 import time
 from collections.abc import Sequence
 
-from d2lbert.backends import BACKENDS, QUIET
+from d2lbert.backends import BACKENDS, LOCALHOST, QUIET
 
 PAUSE = 0.1  # seconds from one look at the processes to the next
 GRACE = 5.0  # seconds that the others have to end by themselves
@@ -119,7 +119,7 @@ def threads(number: int) -> dict[str, str]:
 def free_port() -> int:
     """A port that nobody listens at."""
     with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
+        listener.bind((LOCALHOST, 0))
         return listener.getsockname()[1]
 
 

@@ -23,8 +23,8 @@ _ENDS = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP", "SIGQUIT")
          if hasattr(signal, name)]
 
 
-class Workers:
-    """The workers of a run, one after another.
+class Turns:
+    """Backends at work, one after another.
 
     A first Ctrl-C lets the one that is training save and measure what it has
     learned, and starts no other; a second one ends it. SIGTERM and a closed

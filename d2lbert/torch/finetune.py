@@ -63,9 +63,10 @@ def to_device(X, device):
 
 def spread(net, X, devices):
     """net(X), the rows divided among devices; the result is on the first."""
+    several = isinstance(X, (list, tuple))
+    devices = devices[:len(X[0] if several else X)]  # a row at least for each
     if len(devices) == 1:
         return net(to_device(X, devices[0]))
-    several = isinstance(X, (list, tuple))
     pieces = zip(*(x.tensor_split(len(devices))
                    for x in (X if several else [X])))
     y_hats = [call_on(device, devices[0], net, to_device(

@@ -21,7 +21,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from d2lbert.data.parts import parts_of
 from d2lbert.torch.fast import fused_batch_loss, products_in
-from d2lbert.training.workers import Workers, shares, step_seed
+from d2lbert.training.workers import Workers, settings, shares, step_seed
 
 TIMEOUT = timedelta(minutes=10)  # for a worker that lives and does not answer
 
@@ -101,15 +101,20 @@ def join_workers(is_sharded=False):
         is_sharded: whether each of them keeps only its part of weights,
             gradients and optimiser, for a training that one device has no
             room for. The weights alone have to fit: they begin and end whole.
+
+    Raises:
+        ValueError: if torchrun's environment is not complete.
     """
     if "WORLD_SIZE" not in os.environ:
         return Workers()
     if not distributed.is_initialized():
+        *_, local_rank = settings("WORLD_SIZE", "RANK", "MASTER_ADDR",
+                                  "MASTER_PORT", "LOCAL_RANK")
         engines = "gloo"
         if torch.cuda.is_available():
             engines = "cpu:gloo,cuda:nccl"
             torch.cuda.set_device(
-                int(os.environ["LOCAL_RANK"]) % torch.cuda.device_count())
+                int(local_rank) % torch.cuda.device_count())
         distributed.init_process_group(engines, timeout=TIMEOUT)
     return ProcessGroup(is_sharded)
 

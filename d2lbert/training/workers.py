@@ -4,7 +4,9 @@ A backend's `parallel.py` makes them of its own engine. Rank 0 is the one that
 shows progress, reports and writes; all of them stop after the same step.
 """
 
+import os
 from collections.abc import Sequence
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -55,6 +57,20 @@ class Workers:
         return 0 if seed is None and self.size > 1 else seed
 
 
+def settings(*names: str) -> list[str]:
+    """What an engine has to tell a worker, in environment variables.
+
+    Raises:
+        ValueError: for one that is not set.
+    """
+    missing = [name for name in names if name not in os.environ]
+    if missing:
+        raise ValueError(
+            f"{names[0]} is set, so this is a worker, and {missing[0]} is "
+            f"not: start it by its launcher, or set {', '.join(names)}")
+    return [os.environ[name] for name in names]
+
+
 def step_seed(*numbers: int) -> int:
     """A seed of 31 bits for what is drawn in a step, from some integers."""
     words = [number % 2 ** 32 for number in numbers]
@@ -86,6 +102,6 @@ def check_parts(accumulate: int, clip: float | None) -> None:
     if not isinstance(accumulate, (int, np.integer)) or accumulate < 1:
         raise ValueError(f"accumulate is {accumulate!r}, not a whole number "
                          "from 1: the parts in which a batch is computed")
-    if clip is not None and not clip > 0:
+    if clip is not None and not (isinstance(clip, Real) and clip > 0):
         raise ValueError(f"clip is {clip!r}, not a positive norm, or None to "
                          "leave gradients as they are")
