@@ -51,7 +51,7 @@ shards: setup
 	$(BIN)/python -m d2lbert.run.shards $(if $(PROCESSES),--processes $(PROCESSES)) $(if $(TEXT),"$$TEXT") $(if $(FOLDER),"$$FOLDER")
 
 lab: setup
-	$(BIN)/jupyter lab notebooks
+	$(BIN)/jupyter lab --ServerApp.root_dir=notebooks --LabApp.default_url=/lab/tree/start.ipynb
 
 build: setup
 	$(BIN)/python -m d2lbert.book build --jobs $(JOBS) $(if $(CHAPTER),--chapter $(CHAPTER)) $(if $(BACKEND),--backend $(BACKEND))

@@ -5,6 +5,7 @@
     chapters.py   the page of a chapter
     modules.py    pages of the package's modules
     rosetta.py    the page that sets the three frameworks side by side
+    checked.py    the table of what is checked
     front.py      the front page
     extension.py  what the pages need of Sphinx
     search.py     texts for the excerpts of search

@@ -11,6 +11,7 @@ from typing import Any
 from d2lbert.backends import BACKENDS
 from d2lbert.book.config import Book, BookError, collect, load_book
 from d2lbert.book.site.chapters import chapter_page
+from d2lbert.book.site.checked import checked_page
 from d2lbert.book.site.front import front_page
 from d2lbert.book.site.links import dead_links
 from d2lbert.book.site.mathjax import SCRIPT, copy_mathjax
@@ -25,20 +26,22 @@ UNUSED = ("_sources", "objects.inv", "_static/locales",
           "_static/webpack-macros.html", "_static/sbt-webpack-macros.html")
 
 
-def build_site(root: str | Path = ".", is_opened: bool = False) -> None:
-    """Write the folder `site`, whole or not at all.
+def build_site(root: str | Path = ".", site: str | Path | None = None,
+               is_opened: bool = False) -> None:
+    """Write the site into a folder, whole or not at all.
 
     Args:
         root: the folder of book.toml.
+        site: the folder to replace; by default `site` beside book.toml.
         is_opened: show it in the browser.
 
     Raises:
         BookError: with what is wrong in chapters, notebooks and links.
     """
     book = load_book(root)
-    site = book.root / "site"
+    site = Path(site or book.root / "site").resolve()
     with tempfile.TemporaryDirectory(
-            prefix=".site-", dir=book.root) as scratch:
+            prefix=".site-", dir=site.parent) as scratch:
         sources, pages = Path(scratch, "sources"), Path(scratch, "pages")
         write_sources(book, sources)
         run_sphinx(book, sources, pages, Path(scratch, "doctrees"))
@@ -60,6 +63,7 @@ def write_sources(book: Book, folder: Path) -> None:
     named = dict(zip(book.chapters, texts))
     named["index"] = front_page(book)
     named["rosetta"] = rosetta_page(book)
+    named["checked"] = checked_page(book)
     for module in linked_modules(list(named.values())):
         named[f"code/{module}"] = module_page(book.root, module)
     for name, text in named.items():
@@ -87,7 +91,7 @@ def settings(book: Book) -> dict[str, Any]:
         "html_js_files": [("frameworks.js", {"priority": 90}),
                           ("framework.js", {"priority": 100}),
                           ("excerpts.js", {"priority": 100}),
-                          ("pages.js", {"loading_method": "defer"})],
+                          ("pages.js", {"defer": "defer"})],
         "html_context": {"default_mode": "auto"},
         "html_copy_source": False,
         "html_show_sourcelink": False,

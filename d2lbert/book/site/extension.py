@@ -3,20 +3,18 @@
 `conf.py` is the settings that Sphinx is called with, in `build.py`.
 """
 
-import re
 from pathlib import Path
 from typing import Any
 
 from docutils import nodes
-from PIL import Image
 from sphinx.application import Sphinx
 from sphinx.transforms.post_transforms import SphinxPostTransform
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 
 from d2lbert.backends import BACKENDS
+from d2lbert.book.pictures import size
 
-POINT = 96 / 72  # pixels
 logger = logging.getLogger(__name__)
 
 
@@ -101,24 +99,12 @@ class Sizes(SphinxPostTransform):
     def run(self, **options: Any) -> None:
         """Look at every picture."""
         for image in self.document.findall(nodes.image):
-            path = Path(self.app.srcdir, image["uri"].lstrip("/"))
+            path = Path(self.env.srcdir, image["uri"].lstrip("/"))
             if not image.get("alt"):
                 logger.warning("%s has no description", path.name,
                                location=image)
             if "width" not in image and path.is_file():
                 image["width"], image["height"] = map(str, size(path))
-
-
-def size(path: Path) -> tuple[int, int]:
-    """Width and height of a PNG or of one of our drawings, in pixels."""
-    if path.suffix != ".svg":
-        with Image.open(path) as image:
-            return image.size
-    head = path.read_text("utf-8")[:2000]
-    width, height = (
-        re.findall(rf'<svg[^>]*\s{name}="([\d.]+)pt"', head)[0]
-        for name in ("width", "height"))
-    return round(float(width) * POINT), round(float(height) * POINT)
 
 
 def setup(app: Sphinx) -> dict[str, bool]:

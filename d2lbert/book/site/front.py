@@ -6,6 +6,7 @@ from pathlib import Path
 from string import Template
 
 from d2lbert.book.config import Book, BookError
+from d2lbert.book.pictures import size
 from d2lbert.book.site.parts import plain
 from d2lbert.book.source import title
 
@@ -45,8 +46,10 @@ def _card(book: Book, chapter: str, described: dict[str, str]) -> str:
         if name not in described:
             raise BookError(f"book.toml: no chapter shows {name} and says "
                             "what it is: give another picture to {chapter}")
+        width, height = size(book.root / "notebooks" / "img" / name)
         picture = (f'<span class="picture"><img src="_images/{name}" '
-                   f'alt="{escape(described[name])}" loading="lazy"></span>')
+                   f'alt="{escape(described[name])}" width="{width}" '
+                   f'height="{height}" loading="lazy"></span>')
     return (f'<li><a href="{chapter}.html">{picture}'
             f'<span class="number">{book.number(chapter)}</span>'
             f"<strong>{escape(title(book, chapter, book.backends[0]))}"
