@@ -35,9 +35,10 @@ def checked_page(book: Book) -> str:
         counts = [sum(numbers) for numbers in zip(*(
             _counts(read_notebook(book.path(target)))
             for target in find_targets(book, [chapter], [backend])))]
+        name = (f"[{book.number(chapter)} · {title(book, chapter, backend)}]"
+                f"(/{chapter}.md)")
         rows.append(_row(
-            f"[{book.number(chapter)} · {title(book, chapter, backend)}]"
-            f"(/{chapter}.md)", BACKENDS[backend].title,
+            name if backend == book.backends[0] else "", BACKENDS[backend].title,
             f"{seconds[chapter].get(backend, 0):g}", *counts))
     return "\n".join([HEAD, *rows, "", "## Versions", "", *_versions(book)])
 
