@@ -14,8 +14,8 @@ from d2lbert.book.notebook import read_notebook
 from d2lbert.book.source import find_targets
 
 pytest.importorskip("sphinx", reason="Sphinx is not installed")
-from d2lbert.book.site import build  # noqa: E402
-from d2lbert.book.site.links import dead_links  # noqa: E402
+from d2lbert.book.site import build
+from d2lbert.book.site.links import dead_links
 
 ROOT = Path(__file__).parent.parent
 BOOK = load_book(ROOT)

@@ -1,4 +1,4 @@
-"""Build the site: chapters to pages, pages to HTML, and a look at the links."""
+"""Build the site: chapters to pages, to HTML, and a look at the links."""
 
 import io
 import json
@@ -17,6 +17,7 @@ from d2lbert.book.site.links import dead_links
 from d2lbert.book.site.mathjax import SCRIPT, copy_mathjax
 from d2lbert.book.site.modules import linked_modules, module_page
 from d2lbert.book.site.outputs import Pictures
+from d2lbert.book.site.pdf import print_book
 from d2lbert.book.site.rosetta import rosetta_page
 from d2lbert.book.site.search import write_search_texts
 
@@ -27,13 +28,14 @@ UNUSED = ("_sources", "objects.inv", "_static/locales",
 
 
 def build_site(root: str | Path = ".", site: str | Path | None = None,
-               is_opened: bool = False) -> None:
+               is_opened: bool = False, is_printed: bool = False) -> None:
     """Write the site into a folder, whole or not at all.
 
     Args:
         root: the folder of book.toml.
         site: the folder to replace; by default `site` beside book.toml.
         is_opened: show it in the browser.
+        is_printed: write the book as PDF as well, a file a backend.
 
     Raises:
         BookError: with what is wrong in chapters, notebooks and links.
@@ -46,6 +48,8 @@ def build_site(root: str | Path = ".", site: str | Path | None = None,
         write_sources(book, sources)
         run_sphinx(book, sources, pages, Path(scratch, "doctrees"))
         finish(book, pages)
+        if is_printed:
+            print_book(book, pages)
         shutil.rmtree(site, ignore_errors=True)
         shutil.move(pages, site)
     print(f"{site / 'index.html'}: {_megabytes(site):.0f} MB")

@@ -7,12 +7,7 @@ from itertools import groupby
 from d2lbert.backends import BACKENDS
 from d2lbert.book.config import Book, Target
 from d2lbert.book.site.outputs import Pictures
-from d2lbert.book.site.parts import (
-    Part,
-    chapter_parts,
-    grouped,
-    targets_of,
-)
+from d2lbert.book.site.parts import Part, chapter_parts, grouped, targets_of
 
 BINDER = "https://mybinder.org/v2/gh"  # builds environment.yml
 TITLE = re.compile(r"^# +(.*?) *$", re.MULTILINE)

@@ -88,9 +88,10 @@ def chapter_parts(book: Book, chapter: str, pictures: Pictures) -> list[Part]:
         if role in ("stub", "check"):  # the reader's, not executed
             return [code]
         try:
-            made = {backend: output_text(
-                executed[backend].get(key, []), pictures,
-                _alt(cell, cells[number + 1:])) for backend, key in own.items()}
+            alt = _alt(cell, cells[number + 1:])
+            made = {backend: output_text(executed[backend].get(key, []),
+                                         pictures, alt)
+                    for backend, key in own.items()}
         except BookError as error:
             raise BookError(f"{chapter}: {_start(cell)}: {error}") from None
         made = {backend: text for backend, text in made.items() if text}
