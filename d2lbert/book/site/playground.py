@@ -70,13 +70,16 @@ def _senses(word: str, params: Params, vocab: Vocab, num_heads: int
     Returns:
         names: of the senses; sentences: N texts; senses: N indices of
         names; vectors (N, H), mean (H,) and directions (2, H), those in
-        which the vectors vary most: float32 in base64.
+        which the vectors vary most: float32 in base64; share: of the
+        variance in these two directions, in words.
     """
-    pairs = sense_sentences(word, NUM, part="held out")
+    pairs = _different(sense_sentences(word, 4 * NUM, part="held out"))
     vectors = np.stack([word_vector(word, tokens, params, vocab, num_heads)
                         for tokens, _ in pairs])
     mean = vectors.mean(0)
-    directions = np.linalg.svd(vectors - mean, full_matrices=False)[2][:2]
+    _, sizes, directions = np.linalg.svd(vectors - mean, full_matrices=False)
+    directions, share = directions[:2], (sizes[:2] ** 2).sum() / (
+        sizes ** 2).sum()
     # The sign of a direction is arbitrary: let the largest part be positive.
     largest = np.abs(directions).argmax(1)[:, None]
     directions *= np.sign(np.take_along_axis(directions, largest, axis=1))
@@ -84,8 +87,19 @@ def _senses(word: str, params: Params, vocab: Vocab, num_heads: int
     return {"names": names,
             "sentences": [" ".join(tokens) for tokens, _ in pairs],
             "senses": [names.index(sense) for _, sense in pairs],
+            "share": f"{share:.0%}",
             "vectors": _base64(vectors), "mean": _base64(mean),
             "directions": _base64(directions)}
+
+
+def _different(pairs: list[tuple[list[str], str]]
+               ) -> list[tuple[list[str], str]]:
+    """NUM pairs of a sentence and a sense for each sense, none twice."""
+    found: dict[str, dict[str, list[str]]] = {}
+    for tokens, sense in pairs:
+        found.setdefault(sense, {})[" ".join(tokens)] = tokens
+    return [(tokens, sense) for sense, sentences in found.items()
+            for tokens in [*sentences.values()][:NUM]]
 
 
 def word_vector(word: str, sentence: list[str], params: Params, vocab: Vocab,

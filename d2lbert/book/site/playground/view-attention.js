@@ -22,10 +22,13 @@ d2lbert.panels = d2lbert.panels || {};
     },
 
     update(app) {
-      const {state, result} = app;
-      this.column = Math.min(this.column ?? state.token,
-                             result.tokens.length - 1);
+      const {state} = app;
       this.weights = weightsOf(app);
+      // The strongest of the row, unless the reader has chosen one
+      if (!this.isChosen) {
+        [this.column] = d2lbert.largest(this.weights[state.token], 1);
+      }
+      this.isChosen = false;
       d2lbert.replace(this.heads, thumbnails(app));
       d2lbert.replace(this.map, this.table());
       this.say(state.token, this.column);
@@ -50,6 +53,7 @@ d2lbert.panels = d2lbert.panels || {};
         onkeydown: (event) => this.moved(event),
         onpointerleave: () => this.say(this.app.state.token, this.column)},
         element("tbody", {}, head, ...rows));
+      table.style.setProperty("--n", n);
       return table;
     },
 
@@ -85,6 +89,7 @@ d2lbert.panels = d2lbert.panels || {};
     choose(i, j) {
       if (i === this.app.state.token && j === this.column) return;
       this.column = j;
+      this.isChosen = true;
       this.app.set({token: i});
       this.map.querySelector(`[data-key="${i}-${j}"]`)?.focus();
     },

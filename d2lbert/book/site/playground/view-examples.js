@@ -23,11 +23,11 @@ d2lbert.examples = [
             "&view=attention&layer=2&head=1&token=4",
    look: "In block 2, head 1 reads the token before and head 2 the token " +
          "after, with weights near 1. Both hold for other sentences."},
-  {name: "Two banks",
-   address: "text=the+bank+keeps+gold+coins&view=vectors&token=2" +
-            "&with=the+muddy+bank+of+the+river+is+quiet",
+  {name: "Two mice",
+   address: "text=the+mouse+eats+cheese+in+the+kitchen&view=vectors&token=2" +
+            "&with=the+mouse+opens+the+file+in+the+office",
    look: "One word, two vectors: each lies among the sentences of its own " +
-         "sense."},
+         "sense. The two senses of crane are less far apart."},
   {name: "Step by step",
    address: "text=a+crane+driver+came|he+just+left" +
             "&view=steps&layer=1&head=1&token=2&step=2",

@@ -16,19 +16,20 @@ var d2lbert = globalThis.d2lbert || {};
         called after each change; special: the tokens around it. */
     constructor({label, model, hasRoom, change, special = ["<cls>", "<sep>"],
                  placeholder = "type a word"}) {
-      Object.assign(this, {label, model, hasRoom, change, special});
+      Object.assign(this, {label, model, hasRoom, change, special,
+                           placeholder});
       this.saved = [];  // without the word that is being typed
       this.place = 0;   // of the input among them
       this.offers = [];
       this.offer = -1;
       this.name = `sentence-${++fields}`;
-      this.makeInput(placeholder);
+      this.makeInput();
       this.node = d2lbert.element("div", {
         class: "sentence", role: "group", "aria-label": label,
         onclick: (event) => this.clicked(event)}, this.typing);
     }
 
-    makeInput(placeholder) {
+    makeInput() {
       const {element} = d2lbert;
       this.list = element("ul", {
         id: this.name, role: "listbox", class: "offers", hidden: true,
@@ -38,7 +39,6 @@ var d2lbert = globalThis.d2lbert || {};
         "aria-autocomplete": "list", "aria-controls": this.name,
         "aria-expanded": "false", autocomplete: "off", autocapitalize: "off",
         autocorrect: "off", spellcheck: "false", enterkeyhint: "next",
-        placeholder,
         oninput: () => this.typed(), onblur: () => this.leave(),
         onkeydown: (event) => this.pressed(event)});
       this.typing = element("span", {class: "typing"}, this.input, this.list);
@@ -75,8 +75,10 @@ var d2lbert = globalThis.d2lbert || {};
       const before = this.saved.slice(0, this.place);
       const [start, end] = this.special;
       const typing = this.typing, node = this.node;
-      this.input.style.width = `${Math.max(this.input.value.length + 1.5,
-        this.saved.length ? 3.5 : 8)}ch`;
+      const isEmpty = !this.saved.length;
+      this.input.placeholder = isEmpty ? this.placeholder : "+ word";
+      this.input.style.width =
+        `${Math.max(this.input.value.length + 1.5, isEmpty ? 15 : 4)}ch`;
       const key = document.activeElement?.dataset?.at;
       const had = node.contains(document.activeElement) && key;
       for (const child of [...node.children]) {

@@ -6,7 +6,7 @@ d2lbert.panels = d2lbert.panels || {};
 (function () {
   const {element, drawn} = d2lbert;
   const NEAREST = 3;
-  const WIDTH = 460, HEIGHT = 330, EDGE = 26;  // of the picture
+  const WIDTH = 460, HEIGHT = 290, EDGE = 22;  // of the picture
 
   d2lbert.panels.vectors = {
     build(panel, app) {
@@ -18,11 +18,13 @@ d2lbert.panels = d2lbert.panels || {};
         change: () => app.set({other: this.other.words})});
       this.choice = element("div", {});
       this.samples = element("p", {class: "samples"});
-      this.found = element("div", {class: "found"});
+      this.answer = element("div", {});
+      this.found = element("div", {});
       this.plane = element("div", {class: "plane"});
       panel.append(this.choice, element("div", {class: "vectors"},
         element("div", {}, element("div", {class: "second"}, element(
-          "span", {class: "badge"}, "2"), this.other.node), this.samples,
+          "span", {class: "badge"}, "2"), this.other.node), element(
+          "div", {class: "middle"}, this.answer, this.samples),
           this.found), this.plane));
     },
 
@@ -39,13 +41,13 @@ d2lbert.panels = d2lbert.panels || {};
         app, "The word in your sentence"));
       d2lbert.replace(this.samples, ...this.sampleButtons());
       const vectors = [result.output[state.token], this.otherVector()];
-      d2lbert.replace(this.found, this.cosine(vectors),
-                      ...this.nearest(vectors));
+      d2lbert.replace(this.answer, this.cosine(vectors));
+      d2lbert.replace(this.found, ...this.nearest(vectors));
       d2lbert.replace(this.plane, ...this.picture(vectors));
     },
 
     says() {
-      return this.found.querySelector(".cosine")?.textContent ?? "";
+      return this.answer.textContent;
     },
 
     /** The vector of the word in the second context, if it stands there. */
@@ -68,7 +70,7 @@ d2lbert.panels = d2lbert.panels || {};
           const own = sentences.filter((_, i) => senses[i] === sense);
           this.turn = (this.turn ?? -1) + 1;
           this.show(own[this.turn % own.length]);
-        }}, `a sentence with ${this.word} (${name})`));
+        }}, `a ${name} sentence`));
     },
 
     show(text) {
@@ -85,7 +87,7 @@ d2lbert.panels = d2lbert.panels || {};
       const value = d2lbert.cosine(first, second);
       return element("p", {class: "cosine"}, "cosine of the two vectors ",
         element("span", {class: "large"}, d2lbert.signed(value)),
-        element("span", {class: "quiet"}, " the token embedding alone: 1.00"));
+        element("span", {class: "quiet"}, " (of the token embedding: 1.00)"));
     },
 
     nearest(vectors) {
@@ -125,16 +127,17 @@ d2lbert.panels = d2lbert.panels || {};
       const own = vectors.filter(Boolean).map((_, i) => ring(
         place(all[known + i]), i + 1));
       this.caption = element("p", {class: "quiet caption"}, this.about());
-      return [drawn("svg", {
+      return [this.legend(), drawn("svg", {
         viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label":
           `The vectors of ${this.word} in ${known} known sentences and here`},
-        ...points, ...this.labels(all, place), ...own), this.caption];
+        ...points, ...own), this.caption];
     },
 
     about() {
       return `Each point is “${this.word}” in a held-out sentence of ` +
         "mini-wiki, its 128 numbers projected onto the two directions in " +
-        "which the points vary most. Point at one to read its sentence.";
+        `which the points vary most (${this.senses.share} of the variance). ` +
+        "Point at one to read its sentence.";
     },
 
     point([x, y], i) {
@@ -150,14 +153,11 @@ d2lbert.panels = d2lbert.panels || {};
       return shape;
     },
 
-    /** The name of each sense, over the middle of its points. */
-    labels(all, place) {
-      return this.senses.names.map((name, sense) => {
-        const own = all.filter((_, i) => this.senses.senses[i] === sense);
-        const [x, y] = place([0, 1].map((axis) => own.reduce(
-          (sum, point) => sum + point[axis], 0) / own.length));
-        return drawn("text", {x, y, class: `label sense-${sense}`}, name);
-      });
+    /** Which shape is which sense. */
+    legend() {
+      return element("p", {class: "legend"}, ...this.senses.names.map(
+        (name, sense) => element("span", {class: `sense sense-${sense}`},
+          `${sense ? "▲" : "●"} ${this.word} (${name})`)));
     },
   };
 

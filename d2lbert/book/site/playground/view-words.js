@@ -57,9 +57,9 @@ d2lbert.panels = d2lbert.panels || {};
   function rank(text, at, chances, order) {
     if (!text) return "The likeliest of all words stand first.";
     if (at === undefined) {
-      return `“${text}” is not in the vocabulary: it cannot be predicted.`;
+      return `“${text}” is not in the vocabulary, so it is never likely.`;
     }
     return `“${text}” is number ${1 + order.indexOf(at)} of ` +
-      `${order.length} words, with probability ${d2lbert.share(chances[at])}.`;
+      `${order.length.toLocaleString("en")} tokens, with probability ${d2lbert.share(chances[at])}.`;
   }
 })();

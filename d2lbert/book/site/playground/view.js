@@ -34,7 +34,7 @@ var d2lbert = globalThis.d2lbert || {};
       for (const view of d2lbert.views) this.makeTab(view);
       find("examples").append(...d2lbert.examples.map((example) => element(
         "button", {type: "button", class: "pill",
-                   onclick: () => this.load(example.address, example.look)},
+                   onclick: () => this.load(example.address)},
         example.name)));
       addEventListener("hashchange", () => this.load(location.hash));
       this.load(location.hash.length > 1 ? location.hash : START);
@@ -63,14 +63,17 @@ var d2lbert = globalThis.d2lbert || {};
     }
 
     /** Show what an address asks for. */
-    load(address, look = "") {
-      const {state, problems} = d2lbert.readAddress(
-        address, this.model.sizes);
+    load(address) {
+      const read = (text) => d2lbert.readAddress(text, this.model.sizes);
+      const {state, problems} = read(address);
+      const plain = d2lbert.writeAddress(state);
+      const example = d2lbert.examples.find(({address: other}) =>
+        d2lbert.writeAddress(read(other).state) === plain);
       this.state = state;
       this.fields.forEach((field, i) => { field.words = state.text[i]; });
       this.panels.vectors.load(this);
       this.update();
-      find("look").textContent = look;
+      find("look").textContent = example?.look ?? "";
       this.notice(problems.join(" "));
     }
 
