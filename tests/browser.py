@@ -8,7 +8,8 @@ import pytest
 PROGRAMS = "chromium", "chromium-browser", "google-chrome"
 
 
-@pytest.fixture(scope="session")
+# Not for the session: while Playwright runs, asyncio.run() fails in others.
+@pytest.fixture(scope="module")
 def browser():
     """Chromium without a window; without one a test is skipped."""
     api = pytest.importorskip("playwright.sync_api",

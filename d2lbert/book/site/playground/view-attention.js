@@ -51,6 +51,9 @@ d2lbert.panels = d2lbert.panels || {};
         role: "grid", class: n > NUMBERED ? "heat small" : "heat",
         "aria-label": `Weights of block ${layer}, head ${h}`,
         onkeydown: (event) => this.moved(event),
+        onpointerover: (event) => this.at(event, this.say),
+        onfocusin: (event) => this.at(event, this.choose),
+        onclick: (event) => this.at(event, this.choose),
         onpointerleave: () => this.say(this.app.state.token, this.column)},
         element("tbody", {}, head, ...rows));
       table.style.setProperty("--n", n);
@@ -62,13 +65,17 @@ d2lbert.panels = d2lbert.panels || {};
       const isHere = i === this.app.state.token && j === this.column;
       const cell = element("td", {
         role: "gridcell", tabindex: isHere ? 0 : -1, "data-key": `${i}-${j}`,
-        "aria-label": this.sentence(i, j),
-        onpointerenter: () => this.say(i, j),
-        onfocus: () => this.choose(i, j), onclick: () => this.choose(i, j)},
+        "aria-label": this.sentence(i, j)},
         n <= NUMBERED && weight >= 0.005
           ? weight.toFixed(2).replace(/^0/, "") : "");
       cell.style.setProperty("--w", weight.toFixed(3));
       return cell;
+    },
+
+    /** Do something with the row and the column of an event's cell. */
+    at({target}, action) {
+      const key = target.closest("td")?.dataset.key;
+      if (key) action.call(this, ...key.split("-").map(Number));
     },
 
     sentence(i, j) {

@@ -78,7 +78,7 @@ var d2lbert = globalThis.d2lbert || {};
       const isEmpty = !this.saved.length;
       this.input.placeholder = isEmpty ? this.placeholder : "+ word";
       this.input.style.width =
-        `${Math.max(this.input.value.length + 1.5, isEmpty ? 15 : 4)}ch`;
+        `${Math.max(this.input.value.length + 1.5, isEmpty ? 15 : 2.9)}ch`;
       const key = document.activeElement?.dataset?.at;
       const had = node.contains(document.activeElement) && key;
       for (const child of [...node.children]) {

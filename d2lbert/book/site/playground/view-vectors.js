@@ -70,7 +70,7 @@ d2lbert.panels = d2lbert.panels || {};
           const own = sentences.filter((_, i) => senses[i] === sense);
           this.turn = (this.turn ?? -1) + 1;
           this.show(own[this.turn % own.length]);
-        }}, `a ${name} sentence`));
+        }}, `another ${this.word} (${name})`));
     },
 
     show(text) {

@@ -5,6 +5,7 @@ var d2lbert = globalThis.d2lbert || {};
 (function () {
   const {element} = d2lbert;
   const START = "text=a+crane+is+[flying]+over+lake+pell&view=words";
+  const LONG = 44;  // letters of a sentence that needs smaller ones
   const PAUSE = 200;  // milliseconds until the address follows
   const NAMES = {words: "Hidden words", next: "Next sentence",
                  attention: "Attention", vectors: "Vectors",
@@ -130,13 +131,15 @@ var d2lbert = globalThis.d2lbert || {};
       this.panels[this.state.view].update(this);
     }
 
-    /** Weights of attention as bars under the words. */
+    /** Weights of attention as bars under the words; long ones small. */
     showLevels() {
       const levels = this.panels[this.state.view].levels?.(this);
       const cut = 2 + this.state.text[0].length;
       this.fields[0].showLevels(levels?.slice(0, cut));
       this.fields[1].showLevels(levels?.slice(cut));
       const isOne = !this.state.text[1].length;
+      find("sentences").classList.toggle("long", this.state.text.some(
+        (sentence) => d2lbert.sentenceText(sentence).length > LONG));
       this.fields[1].node.classList.toggle("unused", isOne);
     }
 
