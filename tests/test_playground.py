@@ -399,6 +399,7 @@ def test_a_cell_of_attention_says_its_number(play):
     wanted = f"came reads <sep>{weight:.2f}block 2, head 2"
     for act in (cell.hover, cell.tap, cell.focus):
         page.mouse.move(0, 0)
+        page.locator("#theme").focus()
         page.evaluate("d2lbert.playground.set({token: 1})")
         assert not readout.text_content().startswith("came")
         act()
