@@ -1,64 +1,75 @@
-"""A browser for the tests of pages, which are opened from their files."""
+"""Debian's Chromium for tests of pages, which it opens as files."""
 
 import shutil
-from urllib.parse import urldefrag
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 
 PROGRAMS = "chromium", "chromium-browser", "google-chrome"
 
 
-# Not for the session: while Playwright runs, asyncio.run() fails in others.
 @pytest.fixture(scope="module")
 def browser():
-    """Chromium without a window; without one a test is skipped."""
-    api = pytest.importorskip("playwright.sync_api",
-                              reason="Playwright is not installed")
+    """Closed after each file: its event loop would be in others' way."""
+    playwright = pytest.importorskip(
+        "playwright.sync_api", reason="playwright is not installed")
     program = next(filter(None, map(shutil.which, PROGRAMS)), None)
-    if program is None:
-        pytest.skip(f"there is no {', '.join(PROGRAMS)} on the PATH")
-    with api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
+    if not program:
+        pytest.skip("Chromium is not installed")
+    with playwright.sync_playwright() as driver:
+        yield driver.chromium.launch(
             executable_path=program, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
-@pytest.fixture
-def open_page(browser):
-    """(path, fragment="", **options of the browser's context) -> a page.
-
-    The test fails at its end if a page asked for a file outside of its
-    folder, or had an error.
-    """
-    contexts, problems = [], []
-
-    def open_page(path, fragment="", **options):
-        folder = path.parent.as_uri()
-
-        def check(request):
-            if not request.url.startswith((f"{folder}/", "data:")):
-                problems.append(f"asks for {request.url}")
-
-        contexts.append(browser.new_context(**options))
-        page = contexts[-1].new_page()
-        page.on("request", check)
-        page.on("pageerror", lambda error: problems.append(str(error)))
-        page.goto(urldefrag(path.as_uri()).url + fragment)
-        return page
-
-    yield open_page
-    for context in contexts:
-        context.close()
-    assert not problems, problems
-
-
-def axe_faults(page):
-    """What axe-core finds serious or critical: a list of strings."""
-    axe = pytest.importorskip(
-        "axe_playwright_python.sync_playwright",
-        reason="axe-playwright-python is not installed").Axe()
-    return [f"{fault['id']}: {node['html'][:200]}"
-            for fault in axe.run(page).response["violations"]
-            if fault["impact"] in ("serious", "critical")
+def axe(page):
+    """Serious faults that axe-core finds, each with where it is."""
+    module = pytest.importorskip("axe_playwright_python.sync_playwright")
+    # It would fetch the style sheets again, which pages of files may not.
+    options = {"preload": False}
+    found = module.Axe().run(page, options=options).response["violations"]
+    return [f"{fault['id']}: {node['target']} {node['failureSummary']}"
+            for fault in found if fault["impact"] in ("serious", "critical")
             for node in fault["nodes"]]
+
+
+@dataclass
+class Window:
+    """A window of its own, as a new reader has it.
+
+    Attributes:
+        page: Playwright's.
+        problems: what the console says is wrong, what could not be loaded
+            and what was asked of another place than the folder.
+    """
+    page: Any
+    folder: Any
+    problems: list = field(default_factory=list)
+
+    def open(self, address):
+        """Show a page of the folder; address may have ?… and #…"""
+        self.page.goto(f"{self.folder.as_uri()}/{address}")
+
+    def note(self, request):
+        inside = (self.folder.as_uri() + "/", "data:", "blob:", "about:")
+        if not request.url.startswith(inside):
+            self.problems.append(f"asks for {request.url}")
+
+
+@contextmanager
+def window(browser, folder, width=1280, height=720, scheme="light",
+           **options):
+    """A window on the pages of a folder; closed at the end."""
+    context = browser.new_context(
+        viewport={"width": width, "height": height}, color_scheme=scheme,
+        **options)
+    made = Window(context.new_page(), folder)
+    made.page.on("request", made.note)
+    made.page.on("requestfailed", lambda request: made.problems.append(
+        f"{request.url} could not be loaded"))
+    made.page.on("pageerror", lambda error: made.problems.append(str(error)))
+    made.page.on("console", lambda message: made.problems.append(
+        message.text) if message.type in ("error", "warning") else None)
+    yield made
+    context.close()

@@ -1,7 +1,6 @@
 """Fixtures that several files of tests use."""
 
 import pytest
-from browser import browser, open_page  # noqa: F401
 from webserver import site  # noqa: F401
 
 from d2lbert.data import hub

@@ -2,13 +2,14 @@
 
 import fnmatch
 import tomllib
+from contextlib import ExitStack
 from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import pytest
 import reference
-from browser import axe_faults
+from browser import axe, browser, window  # noqa: F401
 
 from d2lbert.book.site import playground
 from d2lbert.book.site.playground import write_playground
@@ -26,7 +27,7 @@ VIEWS = {
     "attention": "text=a+crane+driver+came|he+just+left&layer=2&head=1",
     "vectors": "text=a+crane+is+flying&token=2&with=the+crane+lifts+steel",
     "steps": "text=a+crane+driver+zebra&layer=2&head=2&token=2&step=5"}
-PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True}
+PHONE = {"width": 390, "height": 844, "has_touch": True}
 
 
 @pytest.fixture(scope="module")
@@ -37,12 +38,19 @@ def site(tmp_path_factory):
 
 
 @pytest.fixture
-def play(site, open_page):
-    """(fragment, **options) -> the playground."""
-    def play(fragment="", **options):
-        return open_page(site / "playground.html", fragment, **options)
+def play(site, browser):  # noqa: F811
+    """(fragment, **options) -> the playground, which has to go well."""
+    readers = []
+    with ExitStack() as windows:
+        def play(fragment="", **options):
+            readers.append(windows.enter_context(
+                window(browser, site, **options)))
+            readers[-1].open(f"playground.html{fragment}")
+            return readers[-1].page
 
-    return play
+        yield play
+        problems = [p for reader in readers for p in reader.problems]
+        assert not problems, problems
 
 
 def words(page):
@@ -286,18 +294,18 @@ def test_a_phone_is_wide_enough(play):
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing_serious(play, scheme):
-    page = play(color_scheme=scheme)
+    page = play(scheme=scheme)
     page.locator("summary").click()
     for view, text in VIEWS.items():
         steps = range(1, 6) if view == "steps" else [1]
         for step in steps:
             page.evaluate("address => d2lbert.playground.load(address)",
                           f"{text.split('&step')[0]}&view={view}&step={step}")
-            assert not axe_faults(page), (view, step)
+            assert not axe(page), (view, step)
 
 
 def test_the_theme_is_that_of_the_whole_site(play):
-    page = play(color_scheme="dark")
+    page = play(scheme="dark")
     theme = "document.documentElement.dataset.theme"
     kept = "[localStorage.mode, localStorage.theme]"
     assert page.evaluate(theme) == "dark"  # the system's

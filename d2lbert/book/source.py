@@ -61,8 +61,8 @@ def find_targets(book: Book, chapters: Sequence[str] | None = None,
     for chapter, backend in book.select(chapters, backends):
         found.append(Target(chapter, backend))
         with suppress(BookError):  # which `make_notebook` raises
-            if any("solution" in tags(cell) and _is_for(backend, cell)
-                   for cell in _read(book, chapter)):
+            if any("solution" in tags(cell) and is_for(backend, cell)
+                   for cell in read_chapter(book, chapter)):
                 found.append(Target(chapter, backend, True))
     return found
 
@@ -83,7 +83,7 @@ def make(book: Book, target: Target) -> NotebookNode:
         BookError: with all that is wrong in the chapter.
     """
     chapter, backend, is_solutions = target
-    everything = _read(book, chapter)
+    everything = read_chapter(book, chapter)
     cells = chapter_cells(book, chapter, backend, everything)
     chosen = (for_solutions if is_solutions else for_students)(cells)
     code = [c.source for c in chosen if c.cell_type == "code"]
@@ -116,8 +116,8 @@ def chapter_cells(book: Book, chapter: str, backend: str,
     Raises:
         BookError: if there is no such chapter.
     """
-    found = [cell for cell in cells or _read(book, chapter)
-             if _is_for(backend, cell)]
+    found = [cell for cell in cells or read_chapter(book, chapter)
+             if is_for(backend, cell)]
     _set_ids(chapter, found)  # from the chapter's own text
     return found
 
@@ -132,7 +132,12 @@ def _problems_of(checks: Sequence[Callable[[], None]]) -> list[str]:
     return problems
 
 
-def _read(book: Book, chapter: str) -> list[NotebookNode]:
+def read_chapter(book: Book, chapter: str) -> list[NotebookNode]:
+    """The cells of a chapter for all backends, as they are written.
+
+    Raises:
+        BookError: if there is no such chapter, or it cannot be read.
+    """
     path = book.source(chapter)
     try:
         return copy.deepcopy(_parse(path.read_text("utf-8")))
@@ -202,7 +207,8 @@ def _navigation(book: Book, target: Target) -> NotebookNode:
     return cell
 
 
-def _is_for(backend: str, cell: NotebookNode) -> bool:
+def is_for(backend: str, cell: NotebookNode) -> bool:
+    """Is a cell one of a backend's?"""
     named = [tag for tag in tags(cell) if tag in BACKENDS]
     return not named or backend in named
 
@@ -254,8 +260,7 @@ def _fill(book: Book, target: Target, cell: NotebookNode,
     chapter, backend, _ = target
     if cell.cell_type == "code":
         if "{{#include" in cell.source:
-            cell.source = _shown(
-                book, chapter, cell.source.replace("{backend}", backend))
+            cell.source = shown_code(book, chapter, backend, cell.source)
     elif cell.cell_type == "markdown":
         text = cell.source.replace("{Backend}", BACKENDS[backend].title)
         problems = _problems_of(
@@ -277,8 +282,13 @@ def _fill(book: Book, target: Target, cell: NotebookNode,
         cell.source = text
 
 
-def _shown(book: Book, chapter: str, text: str) -> str:
-    """A cell of objects of one module, which is executed in it."""
+def shown_code(book: Book, chapter: str, backend: str, text: str) -> str:
+    """A cell of objects of one module, which is executed in it.
+
+    Raises:
+        BookError: for names that there are not, and what cannot be shown.
+    """
+    text = text.replace("{backend}", backend)
     lines = [line for line in text.split("\n") if line.strip()]
     modules = {match[1]: line for line in lines
                if (match := INCLUDE.fullmatch(line))}
@@ -333,5 +343,6 @@ def _set_tags(cell: NotebookNode, is_solutions: bool) -> None:
     if not is_solutions and roles(cell) & {"stub", "check"}:
         kept += [*sorted(roles(cell) & {"stub", "check"}), SKIP]
     cell.metadata.pop("tags", None)
+    cell.metadata.pop("alt", None)  # of its picture, for the site
     if kept:
         cell.metadata["tags"] = kept
