@@ -64,13 +64,13 @@ def wait_for_address(page, part):
 
 
 def some_inputs(num):
-    """Held-out sentences and pairs, one word hidden: (tokens, segments)."""
+    """Held-out sentences and pairs, one word hidden: (first, second)."""
     paragraphs = (p.sentences for p in mini_wiki(num, seed=7,
                                                  part="held out"))
     for i, (first, second) in enumerate(s[:2] for s in paragraphs):
         first = list(first)
         first[i % len(first)] = "<mask>"
-        yield get_tokens_and_segments(first, second if i % 2 else None)
+        yield first, second if i % 2 else None
 
 
 def test_the_model_in_the_page_is_bert_mini(play):
@@ -78,22 +78,25 @@ def test_the_model_in_the_page_is_bert_mini(play):
     page.evaluate("""() => {
         const {model} = d2lbert.playground;
         const plain = (rows) => rows.map((row) => [...row]);
-        window.compute = ([tokens, segments, place]) => {
+        window.compute = ([first, second]) => {
+            const {tokens, segments} = d2lbert.join(first, second);
+            const place = tokens.indexOf("<mask>");
             const result = d2lbert.forward(model, tokens, segments);
-            return {layers: result.blocks.flatMap((block) => [
+            return {tokens, segments, layers: result.blocks.flatMap((block) => [
                         plain(block.attention), plain(block.output)]),
                     words: [...d2lbert.wordLogits(model, result, place)],
                     next: [...d2lbert.nextLogits(model, result)]};
         };
     }""")
-    for tokens, segments in some_inputs(50):
-        place = tokens.index("<mask>")
-        found = page.evaluate("args => compute(args)",
-                              [tokens, segments, place])
+    for pair in some_inputs(50):
+        found = page.evaluate("pair => compute(pair)", pair)
+        tokens, segments = get_tokens_and_segments(*pair)
+        assert (found["tokens"], found["segments"]) == (tokens, segments)
         layers = reference.encode(
             EXACT, np.array([VOCAB[tokens]]), np.array([segments]),
             np.array([len(tokens)]), SIZES["num_heads"])
-        mlm, nsp = reference.heads(EXACT, layers[-1], np.array([[place]]))
+        mlm, nsp = reference.heads(EXACT, layers[-1], np.array(
+            [[tokens.index("<mask>")]]))
         for name, got, wanted in (
                 ("layers", found["layers"], [layer[0] for layer in layers]),
                 ("words", found["words"], mlm[0, 0]),
@@ -378,7 +381,8 @@ def test_what_the_examples_say_of_pairs_is_true(play):
 def test_what_the_examples_say_of_attention_is_true(play):
     page = play()
     before, after, own, of_cls = [], [], [], []
-    for tokens, segments in some_inputs(50):
+    for tokens, segments in (get_tokens_and_segments(*pair)
+                             for pair in some_inputs(50)):
         (_, blocks_1), (first, second) = page.evaluate(
             """([tokens, segments]) => {
                 const {model} = d2lbert.playground;
