@@ -82,7 +82,8 @@ def test_the_model_in_the_page_is_bert_mini(play):
             const {tokens, segments} = d2lbert.join(first, second);
             const place = tokens.indexOf("<mask>");
             const result = d2lbert.forward(model, tokens, segments);
-            return {tokens, segments, layers: result.blocks.flatMap((block) => [
+            return {tokens, segments,
+                    layers: result.blocks.flatMap((block) => [
                         plain(block.attention), plain(block.output)]),
                     words: [...d2lbert.wordLogits(model, result, place)],
                     next: [...d2lbert.nextLogits(model, result)]};
