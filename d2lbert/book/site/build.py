@@ -18,6 +18,7 @@ from d2lbert.book.site.mathjax import SCRIPT, copy_mathjax
 from d2lbert.book.site.modules import linked_modules, module_page
 from d2lbert.book.site.outputs import Pictures
 from d2lbert.book.site.pdf import print_book
+from d2lbert.book.site.playground import write_playground
 from d2lbert.book.site.rosetta import rosetta_page
 from d2lbert.book.site.search import write_search_texts
 
@@ -90,6 +91,10 @@ def settings(book: Book) -> dict[str, Any]:
         "myst_heading_anchors": 3,
         "html_theme": "sphinx_book_theme",
         "html_title": book.title,
+        "templates_path": [str(HERE / "templates")],
+        "html_sidebars": {"**": [
+            "navbar-logo.html", "search-button-field.html",
+            "sbt-sidebar-nav.html", "beside.html"]},
         "html_static_path": [str(HERE / "static")],
         "html_css_files": ["colors.css", "site.css"],
         "html_js_files": [("frameworks.js", {"priority": 90}),
@@ -140,6 +145,7 @@ def finish(book: Book, pages: Path) -> None:
                         ignore=shutil.ignore_patterns(".*"))
     shutil.copytree(book.root / "notebooks" / "img", pages / "notebooks/img")
     copy_mathjax(pages / "_static")
+    write_playground(pages)
     names = {name: BACKENDS[name].title for name in book.backends}
     (pages / "_static/frameworks.js").write_text(
         f"const FRAMEWORKS = {json.dumps(names)};\n", "utf-8")
