@@ -17,6 +17,7 @@
     execute.py   run one
     build.py     all of it
     figures/     the drawings in notebooks/img
+    site/        slides: a deck a chapter and backend
 
 `python -m d2lbert.book --help` tells how to run it.
 """

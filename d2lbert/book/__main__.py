@@ -1,4 +1,4 @@
-"""`python -m d2lbert.book build|check|figures`, in the folder of book.toml."""
+"""`python -m d2lbert.book build|check|figures|slides`, in the folder of book.toml."""
 
 import argparse
 import sys
@@ -40,6 +40,9 @@ def _parser() -> argparse.ArgumentParser:
                        help="only say which would be run, and why")
     commands.add_parser("check", help="are all notebooks current?")
     commands.add_parser("figures", help="draw notebooks/img")
+    slides = commands.add_parser("slides", help="write site/slides")
+    slides.add_argument("--pdf", action="store_true",
+                        help="print each deck to a PDF file, too")
     return parser
 
 
@@ -73,8 +76,18 @@ def _figures() -> None:
     draw_all(Path("notebooks", "img"))
 
 
+def _slides(**options: Any) -> None:
+    _import_nbformat()
+    try:
+        from d2lbert.book.site.slides import write_slides
+    except ModuleNotFoundError as error:
+        raise BookError(f"there is no {error.name}: install what the site "
+                        "needs with `pip install -e '.[site]'`") from None
+    print(write_slides(**options))
+
+
 COMMANDS: dict[str, Callable[..., None]] = {
-    "build": _build, "check": _check, "figures": _figures}
+    "build": _build, "check": _check, "figures": _figures, "slides": _slides}
 
 if __name__ == "__main__":
     sys.exit(main())
