@@ -32,7 +32,7 @@ from d2lbert.book.site.markup import (
     GAP,
     Picture,
     Pre,
-    code_size,
+    code_sizes,
     render,
     render_inline,
 )
@@ -56,7 +56,19 @@ FORMULA = re.compile(r"\$[^$]+\$")
 WIDTH, HEIGHT = 1160, 530  # px of a slide's body
 FORMULA_HEIGHT = 110
 BETWEEN = 40  # px from column to column
-LETTER, LEADING, AFTER = 15, 39, 12  # px of text, and after a paragraph
+TEXTS = 36, 32, 29  # px of text
+LETTER, LEADING = 0.52, 1.35  # of text, as shares of its size
+AFTER = 12  # px below a paragraph
+
+
+@dataclass(frozen=True)
+class Text:
+    """A piece of Markdown, and what it is as HTML."""
+    text: str
+    html: str
+
+
+Block = Text | Pre | Picture
 
 
 @dataclass(frozen=True)
@@ -65,6 +77,7 @@ class Slide:
     title: str
     body: str
     notes: str
+    size: int = TEXTS[-1]  # px of its text
     kind: str = ""  # "first" or "last" of those that are not written
 
 
@@ -130,8 +143,9 @@ def _slide(found: Material, text: str) -> Slide:
         if len(notes) != 1 or not notes[0].strip():
             raise BookError("it has no line `Note: …` for the speaker, or "
                             "several")
-        return Slide(render_inline(_filled(found, heading)),
-                     _body(found, body), render(_filled(found, notes[0])))
+        html, size = _body(found, body)
+        return Slide(render_inline(_filled(found, heading)), html,
+                     render(_filled(found, notes[0])), size)
     except BookError as error:
         raise BookError(*(f"{heading!r}: {problem}"
                           for problem in error.args)) from None
@@ -154,41 +168,60 @@ def page(chapter: str, backend: str) -> str:
     return f"../../{chapter}.html?framework={backend}"
 
 
-def _body(found: Material, text: str) -> str:
+def _body(found: Material, text: str) -> tuple[str, int]:
+    """The HTML of a slide's body, and the size of its text in px."""
     parts = [part.strip("\n") for part in DIVIDER.split(text)]
     if len(parts) > 4:
         raise BookError("it has more than three lines `***`")
     if len(parts) == 1:
-        return _column(found, parts[0], WIDTH, HEIGHT)
+        blocks = _pulled(found, text, WIDTH)
+        size = _text_size(blocks)
+        return _column(blocks, WIDTH, HEIGHT, size), size
     narrow = (WIDTH - BETWEEN) // 2
     above, left, right, below = (
         ["", *parts, ""] if len(parts) == 2 else [*parts, ""])[:4]
     taken = sum(_text_height(part, WIDTH) for part in (above, below))
-    columns = "".join(
-        f'<div class="column">{column}</div>' for column in collect(
-            lambda part: _column(found, part, narrow, HEIGHT - taken),
-            (left, right)))
-    return (render(_filled(found, above))
-            + f'<div class="columns">{columns}</div>'
-            + render(_filled(found, below)))
+    columns = collect(
+        lambda part: _column(_pulled(found, part, narrow), narrow,
+                             HEIGHT - taken), (left, right))
+    return (_html(found, above) + '<div class="columns">'
+            + "".join(f'<div class="column">{column}</div>'
+                      for column in columns)
+            + "</div>" + _html(found, below)), TEXTS[-1]
 
 
-def _column(found: Material, text: str, width: int, height: int) -> str:
-    """Text and what it pulls in, from top to bottom."""
-    blocks = [block.wrapped(width) if isinstance(block, Pre) else block
-              for block in collect(partial(_block, found), _blocks(text))]
+def _text_size(blocks: list[Block]) -> int:
+    """Larger where little stands on a slide, and no picture."""
+    if any(isinstance(block, Picture) for block in blocks):
+        return TEXTS[-1]
     code = [block for block in blocks if isinstance(block, Pre)]
-    written = [line for line in _blocks(text) if not START.match(line)]
-    size = 0
-    if code:
-        taken = sum(_text_height(part, width) for part in written)
-        try:
-            size = code_size(code, width, height - taken)
-        except ValueError as error:
-            raise BookError(error.args[0]) from None
-    return "\n".join(block.html(size) if isinstance(block, Pre)
-                     else block.html if isinstance(block, Picture)
-                     else block for block in blocks)
+    lines = sum(len(block.lines) for block in code)
+    for size in TEXTS[1:] if code else TEXTS:
+        taken = sum(_text_height(block.text, WIDTH, size)
+                    for block in blocks if isinstance(block, Text))
+        if taken + lines * 34 + 52 * len(code) <= HEIGHT - 40:
+            return size
+    return TEXTS[-1]
+
+
+def _column(blocks: list[Block], width: int, height: int,
+            size: int = TEXTS[-1]) -> str:
+    """Text and what it pulls in, from top to bottom."""
+    code = [block for block in blocks if isinstance(block, Pre)]
+    taken = sum(_text_height(block.text, width, size)
+                for block in blocks if isinstance(block, Text))
+    try:
+        sizes = iter(code_sizes(code, width, height - taken) if code else ())
+    except ValueError as error:
+        raise BookError(error.args[0]) from None
+    return "\n".join(block.html(next(sizes)) if isinstance(block, Pre)
+                     else block.html for block in blocks)
+
+
+def _pulled(found: Material, text: str, width: int) -> list[Block]:
+    """Text, code and pictures, as they stand in a column."""
+    return [block.wrapped(width) if isinstance(block, Pre) else block
+            for block in collect(partial(_block, found), _blocks(text))]
 
 
 def _blocks(text: str) -> list[str]:
@@ -202,27 +235,31 @@ def _blocks(text: str) -> list[str]:
     return [block.strip("\n") for block in blocks if block.strip()]
 
 
-def _block(found: Material, text: str) -> str | Pre | Picture:
+def _block(found: Material, text: str) -> Block:
     if START.match(text):
         return pull(found, text)
-    if START.search(text):
-        raise BookError(f"{START.search(text)[0]}:…}} does not stand alone "  # type: ignore
-                        "in its line")
+    return Text(text, _html(found, text))
+
+
+def _html(found: Material, text: str) -> str:
+    if match := START.search(text):
+        raise BookError(f"{match[0]}:…}} does not stand alone in its line, "
+                        "or above or below columns")
     if "](img/" in text:
         raise BookError("shows an image: write {drawing:NAME}")
     return render(_filled(found, text))
 
 
-def _text_height(text: str, width: int) -> int:
+def _text_height(text: str, width: int, size: int = TEXTS[-1]) -> int:
     """Roughly, in px: it decides the size of the code below."""
     formulas = len(DISPLAY.findall(text))
     text = FORMULA.sub("formula", DISPLAY.sub("", text)).strip()
     if not text:
         return formulas * FORMULA_HEIGHT
     paragraphs = re.split(r"\n(?=[*-] |\d+\. |\|)|\n\n", text)
-    rows = sum(max(1, -(-len(part) * LETTER // width))
+    rows = sum(max(1, -(-int(len(part) * LETTER * size) // width))
                for part in paragraphs if part.strip())
-    return (rows * LEADING + len(paragraphs) * AFTER + GAP
+    return (int(rows * LEADING * size) + len(paragraphs) * AFTER + GAP
             + formulas * FORMULA_HEIGHT)
 
 
@@ -245,7 +282,7 @@ def _first(found: Material) -> Slide:
             f"{render(_filled(found, able))}"
             f'<p class="time">The chapter: {escape(time)}.</p>')
     return Slide(render_inline(title(book, chapter, backend)), body,
-                 render(_filled(found, _plan(found))), "first")
+                 render(_filled(found, _plan(found))), kind="first")
 
 
 def _plan(found: Material) -> str:
@@ -283,9 +320,11 @@ def _last(found: Material) -> Slide:
     questions, answers = zip(*asked)
     plain = [" ".join(question.replace("*", "").split())
              for question in questions]
-    return Slide("Questions for the room", render(_numbered(plain)),
+    asked_too = Text(_numbered(plain), render(_numbered(plain)))
+    return Slide("Questions for the room", asked_too.html,
                  render(_numbered([" ".join(text.split())
-                                   for text in answers])), "last")
+                                   for text in answers])),
+                 _text_size([asked_too]), "last")
 
 
 def _numbered(items: list[str]) -> str:

@@ -17,7 +17,7 @@ from pygments import highlight
 from pygments.formatters import HtmlFormatter
 from pygments.lexers.python import PythonLexer
 
-SIZES = 26, 24, 22, 20  # px of code, the smallest that the last row reads
+SIZES = 28, 26, 24, 22, 20  # px of code, the smallest that the last row reads
 ADVANCE = 0.61  # of a letter of code, as a share of its size
 LEADING = 1.3  # from line to line, as CSS has it
 FRAME = 36  # px around the code of a block, in either direction
@@ -103,26 +103,28 @@ def render_inline(text: str) -> str:
     return _markdown().renderInline(text).strip()
 
 
-def code_size(blocks: list[Pre], width: int, height: int) -> int:
-    """The largest size in px with which blocks above each other fit.
+def code_sizes(blocks: list[Pre], width: int, height: int) -> list[int]:
+    """The largest sizes in px with which blocks above each other fit.
 
     Raises:
         ValueError: if they do not even with the smallest.
     """
-    columns = max(len(line) for block in blocks for line in block.lines)
-    rows = sum(len(block.lines) for block in blocks)
-    taken = len(blocks) * (FRAME + GAP)
-    for size in SIZES:
-        if (columns * ADVANCE * size + FRAME <= width
-                and rows * LEADING * size + taken <= height):
-            return size
     most = _columns(width)
-    if columns > most:
-        raise ValueError(f"a line of {columns} characters is too long, "
+    columns = [max(map(len, block.lines)) for block in blocks]
+    if max(columns) > most:
+        raise ValueError(f"a line of {max(columns)} characters is too long, "
                          f"{most} fit")
-    most = int((height - taken) / LEADING / SIZES[-1])
-    raise ValueError(f"{rows} lines of code and output are too many: beside "
-                     f"the text {max(most, 0)} fit")
+    widest = [next(size for size in SIZES if count * ADVANCE * size + FRAME
+                   <= width or size == SIZES[-1]) for count in columns]
+    rows = [len(block.lines) for block in blocks]
+    room = height - len(blocks) * (FRAME + GAP)
+    for size in SIZES:
+        sizes = [min(size, limit) for limit in widest]
+        if sum(n * LEADING * px for n, px in zip(rows, sizes)) <= room:
+            return sizes
+    raise ValueError(
+        f"{sum(rows)} lines of code and output are too many: beside the "
+        f"text {max(int(room / LEADING / SIZES[-1]), 0)} fit")
 
 
 def _columns(width: int) -> int:

@@ -31,7 +31,7 @@ LIBRARIES = {
     "reveal/reveal.js": ("sphinx_revealjs", "dist/reveal.js"),
     "reveal/reveal.css": ("sphinx_revealjs", "dist/reveal.css"),
     "reveal/notes.js": ("sphinx_revealjs", "plugin/notes/notes.js"),
-    "mathjax/tex-svg.js": ("sphinx_mathjax_offline", "tex-svg.js"),
+    "mathjax/tex-svg.js": ("sphinx-mathjax-offline", "tex-svg-full.js"),
 }
 BROWSERS = "chromium", "chromium-browser", "google-chrome"
 NEEDED = "install what the site needs with `pip install -e '.[site]'`"
@@ -105,7 +105,7 @@ def _slide(book: Book, deck: Deck, slide: Slide, number: int) -> str:
         _names(book, deck), number=number, count=len(deck.slides),
         kind=f" {slide.kind}" if slide.kind else "",
         heading=f"<h{level}>{slide.title}</h{level}>",
-        body=slide.body, notes=slide.notes)
+        size=slide.size, body=slide.body, notes=slide.notes)
 
 
 def _index(book: Book, decks: list[Deck]) -> str:
