@@ -18,6 +18,7 @@ Lines `***` divide it: two parts are columns; of three, the first stands
 above the columns, and a fourth below.
 """
 
+import math
 import re
 from dataclasses import dataclass, field
 from functools import partial
@@ -257,10 +258,18 @@ def _text_height(text: str, width: int, size: int = TEXTS[-1]) -> int:
     if not text:
         return formulas * FORMULA_HEIGHT
     paragraphs = re.split(r"\n(?=[*-] |\d+\. |\|)|\n\n", text)
-    rows = sum(max(1, -(-int(len(part) * LETTER * size) // width))
+    rows = sum(_rows(part, width / (LETTER * size))
                for part in paragraphs if part.strip())
     return (int(rows * LEADING * size) + len(paragraphs) * AFTER + GAP
             + formulas * FORMULA_HEIGHT)
+
+
+def _rows(part: str, letters: float) -> int:
+    """In lines of so many letters; the longest cell counts in a table."""
+    if part.startswith("|"):
+        cells = part.strip("|").split("|")
+        part, letters = max(cells, key=len), letters / len(cells)
+    return max(1, math.ceil(len(part) / letters))
 
 
 # The two slides that nobody writes

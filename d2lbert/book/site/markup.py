@@ -8,6 +8,7 @@ import struct
 import textwrap
 from dataclasses import dataclass
 from html import escape
+from itertools import chain
 from typing import Any
 from xml.etree import ElementTree
 
@@ -22,6 +23,7 @@ ADVANCE = 0.61  # of a letter of code, as a share of its size
 LEADING = 1.3  # from line to line, as CSS has it
 FRAME = 36  # px around the code of a block, in either direction
 GAP = 16  # px between blocks
+ABOUT = "≈ "  # stands on the line of its number
 
 
 @dataclass(frozen=True)
@@ -48,10 +50,11 @@ class Pre:
         if self.kind == "code":
             return self
         most = _columns(width)
-        pieces = [textwrap.wrap(line, most, subsequent_indent="    ")
+        pieces = [textwrap.wrap(line.replace(ABOUT, ABOUT.strip() + "\0"),
+                                most, subsequent_indent="    ") or [""]
                   for line in self.lines]
-        return Pre(self.kind, "\n".join(
-            piece for line in pieces for piece in line or [""]))
+        return Pre(self.kind, "\n".join(chain.from_iterable(pieces)).replace(
+            "\0", " "))
 
     def html(self, size: int) -> str:
         """With the size of its letters in px."""
