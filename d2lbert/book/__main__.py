@@ -1,4 +1,4 @@
-"""`python -m d2lbert.book build|check|figures|slides`, in the folder of book.toml."""
+"""`python -m d2lbert.book build|…`, in the folder of book.toml."""
 
 import argparse
 import sys

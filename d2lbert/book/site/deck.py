@@ -49,8 +49,10 @@ from d2lbert.book.source import (
 from d2lbert.book.times import Times
 
 NOTE = re.compile(r"^Note:[ \n]", re.M)
-ABLE = re.compile(r"^[*-] \*\*You will be able to\*\*(.*?)^[*-] \*\*", re.M | re.S)
-QUESTION = re.compile(r"^\d+\. (\*.*?\?\*)\s+(.*?)(?=^\d+\. |\Z)", re.M | re.S)
+ABLE = re.compile(r"^[*-] \*\*You will be able to\*\*(.*?)^[*-] \*\*",
+                  re.M | re.S)
+QUESTION = re.compile(r"^\d+\. (\*.*?\?\*)\s+(.*?)(?=^\d+\. |\Z)",
+                      re.M | re.S)
 DIVIDER = re.compile(r"^\*\*\*$", re.M)
 DISPLAY = re.compile(r"\$\$.*?\$\$", re.S)
 FORMULA = re.compile(r"\$[^$]+\$")

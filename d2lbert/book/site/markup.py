@@ -77,7 +77,7 @@ class Picture:
     def html(self) -> str:
         """Pixels are drawn no coarser than twice their size."""
         limit = ("" if self.link.endswith(".svg")
-                 else f' style="max-width: {2 * self.width:.0f}px"')
+                 else f' style="--most: {2 * self.width:.0f}px"')
         return (f'<figure><img src="{escape(self.link)}" '
                 f'alt="{escape(self.alt)}" width="{self.width:.0f}" '
                 f'height="{self.height:.0f}"{limit}></figure>')

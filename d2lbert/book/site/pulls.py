@@ -13,6 +13,7 @@ import ast
 import base64
 import re
 import textwrap
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -100,10 +101,10 @@ def pull(found: Material, line: str) -> Pre | Picture:
                         "{plot:LABEL|words} or {drawing:NAME}, alone in its "
                         "line")
     kind, name, more = match.groups()
-    take = {"code": _code, "output": _output, "plot": _plot,
-            "drawing": _drawing}[kind]
+    kinds: dict[str, Callable[[Material, str, str], Pre | Picture]] = {
+        "code": _code, "output": _output, "plot": _plot, "drawing": _drawing}
     try:
-        return take(found, name, more or "")
+        return kinds[kind](found, name, more or "")
     except (BookError, ValueError, LookupError) as error:
         raise BookError(f"{{{kind}:{name}}}: {error.args[0]}") from None
 

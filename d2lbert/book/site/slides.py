@@ -166,7 +166,7 @@ def browser_options() -> dict[str, Any]:
 
 
 def _print(pages: list[Path]) -> None:
-    """Each page to a PDF file beside it, a slide a sheet."""
+    """Each page to a PDF file beside it."""
     try:
         from playwright.sync_api import Error, sync_playwright
     except ImportError:
@@ -175,13 +175,18 @@ def _print(pages: list[Path]) -> None:
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(**browser_options())
             for path in pages:
-                tab = browser.new_page()
-                tab.goto(f"{path.as_uri()}?print-pdf")
-                tab.wait_for_selector("html[data-ready]")
-                tab.pdf(path=path.with_suffix(".pdf"), outline=True,
-                        prefer_css_page_size=True, print_background=True)
-                tab.close()
+                print_page(browser, path)
             browser.close()
     except Error as error:
         reason = error.message.partition("\n")[0]
         raise BookError(f"Chromium does not print: {reason}") from None
+
+
+def print_page(browser: Any, path: Path) -> None:
+    """A deck to a PDF file beside it, a slide a sheet."""
+    tab = browser.new_page()
+    tab.goto(f"{path.as_uri()}?print-pdf")
+    tab.wait_for_selector("html[data-ready]", state="attached")
+    tab.pdf(path=path.with_suffix(".pdf"), outline=True, tagged=True,
+            prefer_css_page_size=True, print_background=True)
+    tab.close()

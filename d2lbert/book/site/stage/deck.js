@@ -45,15 +45,22 @@
       help: false, scrollActivationWidth: null, pdfSeparateFragments: false,
       pdfMaxPagesPerSlide: 1, plugins: [RevealNotes],
     });
+    const printed = new Promise((resolve) => {
+      window.deck.on("pdf-ready", resolve);
+    });
     await window.deck.initialize();
-    document.addEventListener("keydown", onKey);
+    if (prints) await printed;
+    document.addEventListener("keydown", onKey, true);
     document.addEventListener("pointermove", showBar);
     showBar();
   }
 
   function onKey(event) {
     if (event.ctrlKey || event.metaKey || event.altKey || keys.open) return;
-    if (event.key === "?") showKeys();
+    if (event.key === "?") {
+      event.stopPropagation();  // reveal.js would pause
+      showKeys();
+    }
     if (event.key === "d" || event.key === "D") toggleTheme();
   }
 
