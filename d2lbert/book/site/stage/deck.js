@@ -32,6 +32,10 @@
 
   async function beginDeck() {
     root.classList.add("is-deck");
+    root.classList.toggle("is-view", isView);
+    // The window with the notes would show what is for screen readers
+    for (const part of document.querySelectorAll(".notes mjx-assistive-mml"))
+      part.remove();
     document.querySelector(".deck").classList.add("reveal");
     if (prints) {
       // Of the machine that prints they would name folders
