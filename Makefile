@@ -19,7 +19,7 @@ JOBS ?= 2
 export OMP_WAIT_POLICY ?= PASSIVE
 export CORPUS MODEL TEXT FOLDER
 
-.PHONY: help setup run shards lab build slides check test test-numpy1 bench clean
+.PHONY: help setup run shards lab build site slides check test test-numpy1 bench clean
 
 help:
 	@echo "make run    pretrain BERT in all backends  [BACKEND=jax] [CORPUS=wikitext-2] [STEPS=50]"
@@ -31,6 +31,7 @@ help:
 	@echo "make test   run every test and every notebook"
 	@echo "make lab    open the notebooks in JupyterLab"
 	@echo "make build  write and run the notebooks    [CHAPTER=bert] [BACKEND=jax]"
+	@echo "make site   the book as pages, site/index.html  [OPEN=1]"
 	@echo "make slides write a deck for each chapter and backend, into site/slides  [PDF=1]"
 	@echo "make bench  compare the speed with others' (needs WikiText-2 and SNLI)"
 	@echo "make setup  only install, into $(VENV)       [PYTHON=python3.12]"
@@ -51,7 +52,7 @@ shards: setup
 	$(BIN)/python -m d2lbert.run.shards $(if $(PROCESSES),--processes $(PROCESSES)) $(if $(TEXT),"$$TEXT") $(if $(FOLDER),"$$FOLDER")
 
 lab: setup
-	$(BIN)/jupyter lab notebooks
+	$(BIN)/jupyter lab --ServerApp.root_dir=notebooks --LabApp.default_url=/lab/tree/start.ipynb
 
 build: setup
 	$(BIN)/python -m d2lbert.book build --jobs $(JOBS) $(if $(CHAPTER),--chapter $(CHAPTER)) $(if $(BACKEND),--backend $(BACKEND))
@@ -65,6 +66,9 @@ test: setup
 	$(BIN)/mypy
 	$(if $(PYTHON_NUMPY1),$(MAKE) test-numpy1,@echo "$(NO_NUMPY1)")
 	$(BIN)/python -m pytest -n $(JOBS)
+
+site: setup
+	$(BIN)/python -m d2lbert.book site $(if $(filter-out 0,$(OPEN)),--open)
 
 check: setup
 	$(BIN)/python -m d2lbert.book check
@@ -91,4 +95,4 @@ bench: setup .venv-d2l/installed
 	touch $@
 
 clean:
-	rm -rf $(VENV) .venv-numpy1 .venv-d2l results
+	rm -rf $(VENV) .venv-numpy1 .venv-d2l results site

@@ -1,46 +1,64 @@
-"""A browser for the tests of pages: Debian's Chromium, by Playwright."""
+"""Debian's Chromium for tests of pages, which it opens as files."""
 
+import shutil
 from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 
-from d2lbert.book.site.slides import browser_options
+PROGRAMS = "chromium", "chromium-browser", "google-chrome"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser():
-    """A Playwright browser; skips where there is none."""
+    """Closed after each file: its event loop would be in others' way."""
     playwright = pytest.importorskip(
-        "playwright.sync_api", reason="Playwright is not installed")
-    with playwright.sync_playwright() as started:
-        try:
-            found = started.chromium.launch(**browser_options())
-        except playwright.Error as error:
-            pytest.skip(f"no Chromium: {error.message.splitlines()[0]}")
-        yield found
-        found.close()
+        "playwright.sync_api", reason="playwright is not installed")
+    program = next(filter(None, map(shutil.which, PROGRAMS)), None)
+    if not program:
+        pytest.skip("Chromium is not installed")
+    with playwright.sync_playwright() as driver:
+        yield driver.chromium.launch(
+            executable_path=program, args=["--no-sandbox"])
+
+
+@dataclass
+class Window:
+    """A window of its own, as a new reader has it.
+
+    Attributes:
+        page: Playwright's.
+        problems: what the console says is wrong, what could not be loaded
+            and what was asked of another place than the folder.
+    """
+    page: Any
+    folder: Any
+    problems: list = field(default_factory=list)
+
+    def open(self, address):
+        """Show a page of the folder; address may have ?… and #…"""
+        self.page.goto(f"{self.folder.as_uri()}/{address}")
+
+    def note(self, request):
+        inside = (self.folder.as_uri() + "/", "data:", "blob:", "about:")
+        if not request.url.startswith(inside):
+            self.problems.append(f"asks for {request.url}")
 
 
 @contextmanager
-def opened(browser, path, query="", width=1280, height=720, theme="light"):
-    """The page of a file, with `asked`, its requests, and `said`, errors.
-
-    The page counts as there when its root has `data-ready`.
-    """
+def window(browser, folder, width=1280, height=720, scheme="light",
+           **options):
+    """A window on the pages of a folder; closed at the end."""
     context = browser.new_context(
-        viewport={"width": width, "height": height})
-    context.add_init_script(
-        f"localStorage.setItem('mode', '{theme}');"
-        f"localStorage.setItem('theme', '{theme}');")
-    page = context.new_page()
-    page.asked, page.said = [], []
-    page.on("request", lambda request: page.asked.append(request.url))
-    page.on("pageerror", lambda error: page.said.append(str(error)))
-    page.on("requestfailed", lambda request: page.said.append(
-        f"{request.url} is not there"))
-    page.on("console", lambda message: page.said.append(message.text)
-            if message.type == "error" else None)
-    page.goto(path.as_uri() + query)
-    page.wait_for_selector("html[data-ready]", state="attached")
-    yield page
+        viewport={"width": width, "height": height}, color_scheme=scheme,
+        **options)
+    made = Window(context.new_page(), folder)
+    made.page.on("request", made.note)
+    made.page.on("requestfailed", lambda request: made.problems.append(
+        f"{request.url} could not be loaded"))
+    made.page.on("pageerror", lambda error: made.problems.append(str(error)))
+    made.page.on("console", lambda message: made.problems.append(
+        message.text) if message.type in ("error", "warning") else None)
+    yield made
     context.close()

@@ -5,6 +5,7 @@
     exercises.py who gets which cells of an exercise
     include.py   the source of an object of the package, by its name
     times.py     how long a chapter takes
+    start.py     the notebook that JupyterLab opens first
     notebook.py  notebook files: read, carry outputs over, write
     check.py     is a notebook what its chapter would give?
     pictures.py  is there something to see in a picture?
@@ -17,7 +18,7 @@
     execute.py   run one
     build.py     all of it
     figures/     the drawings in notebooks/img
-    site/        slides: a deck a chapter and backend
+    site/        pages, slides, a BERT in the page
 
 `python -m d2lbert.book --help` tells how to run it.
 """

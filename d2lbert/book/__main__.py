@@ -1,4 +1,4 @@
-"""`python -m d2lbert.book build|…`, in the folder of book.toml."""
+"""`python -m d2lbert.book build|…|slides`, where book.toml is."""
 
 import argparse
 import sys
@@ -25,7 +25,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m d2lbert.book", description="Build the notebooks.")
+        prog="python -m d2lbert.book", description="Build the book.")
     commands = parser.add_subparsers(dest="command", required=True)
     build = commands.add_parser(
         "build", help="run the notebooks that have to be run")
@@ -40,6 +40,9 @@ def _parser() -> argparse.ArgumentParser:
                        help="only say which would be run, and why")
     commands.add_parser("check", help="are all notebooks current?")
     commands.add_parser("figures", help="draw notebooks/img")
+    site = commands.add_parser("site", help="write the book as pages")
+    site.add_argument("--open", dest="is_opened", action="store_true",
+                      help="show it in the browser")
     slides = commands.add_parser("slides", help="write site/slides")
     slides.add_argument("--pdf", action="store_true",
                         help="print each deck to a PDF file, too")
@@ -76,6 +79,12 @@ def _figures() -> None:
     draw_all(Path("notebooks", "img"))
 
 
+def _site(**options: Any) -> None:
+    _import_nbformat()
+    from d2lbert.book.site.build import build_site
+    build_site(**options)
+
+
 def _slides(**options: Any) -> None:
     _import_nbformat()
     try:
@@ -87,7 +96,8 @@ def _slides(**options: Any) -> None:
 
 
 COMMANDS: dict[str, Callable[..., None]] = {
-    "build": _build, "check": _check, "figures": _figures, "slides": _slides}
+    "build": _build, "check": _check, "figures": _figures, "site": _site,
+    "slides": _slides}
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -15,6 +15,7 @@ from d2lbert.book.notebook import read_notebook, with_outputs_of, write
 from d2lbert.book.plan import Job, make_plan
 from d2lbert.book.record import Record
 from d2lbert.book.source import find_targets, make
+from d2lbert.book.start import FILE as START, start_notebook
 from d2lbert.book.times import Times
 
 
@@ -52,6 +53,7 @@ def build(root: str | Path = ".", chapters: list[str] | None = None,
     for target in set(find_targets(book)) - set(targets):
         record.learn(target)
     record.save()
+    write(start_notebook(book), book.root / "notebooks" / START)
     carried = sum(_replace(book, job.target, job.notebook)
                   for job in plan if not job.why)
     problems = asyncio.run(_run(book, record, to_run, jobs))

@@ -12,9 +12,11 @@ from d2lbert.book.exercises import SKIP, tags
 from d2lbert.book.notebook import read_notebook
 from d2lbert.book.pictures import picture_problem
 from d2lbert.book.source import find_targets, make
+from d2lbert.book.start import FILE as START, start_notebook
 from d2lbert.book.times import SENTENCE
 
 ADDRESS = re.compile(r"\b0x[0-9a-fA-F]{6,}")
+SECONDS = re.compile(r"[\d.e+]+ s\b")  # of this or that build
 BUILD = "; run `make build`"
 
 
@@ -37,7 +39,19 @@ def check(root: str | Path = ".") -> list[str]:
         path = book.path(target)
         problems += [f"{target.backend}/{path.name}: {problem}"
                      for problem in _file_problems(path, expected)]
-    return list(dict.fromkeys(problems)) + _strangers(book)
+    return (list(dict.fromkeys(problems)) + _start_problems(book)
+            + _strangers(book))
+
+
+def _start_problems(book: Book) -> list[str]:
+    """Does the first notebook of JupyterLab name the chapters as they are?"""
+    try:
+        present = read_notebook(book.root / "notebooks" / START)
+    except BookError as error:
+        return [f"{START}: {error}{BUILD}"]
+    have, want = ([SECONDS.sub("", cell.source) for cell in notebook.cells]
+                  for notebook in (present, start_notebook(book)))
+    return [] if have == want else [f"{START}: is of another book{BUILD}"]
 
 
 def _strangers(book: Book) -> list[str]:

@@ -2,8 +2,8 @@
 
 import re
 import tomllib
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
 from typing import NamedTuple, TypeVar
@@ -68,6 +68,8 @@ class Book:
     description: str
     chapters: tuple[str, ...]  # in reading order
     backends: tuple[str, ...]
+    repository: str = ""  # "owner/name" on GitHub
+    cards: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     def source(self, chapter: str) -> Path:
         """The file that people edit."""
@@ -137,7 +139,8 @@ def load_book(root: str | Path = ".") -> Book:
         about, how = tables["book"], tables["build"]
         book = Book(root, about["title"], tuple(about["authors"]),
                     about["language"], about["description"],
-                    tuple(how["chapters"]), tuple(how["backends"]))
+                    tuple(how["chapters"]), tuple(how["backends"]),
+                    **tables.get("site", {}))
     except FileNotFoundError:
         raise BookError(f"no book.toml in {root}: run this in the folder "
                         "of the book") from None
@@ -145,6 +148,10 @@ def load_book(root: str | Path = ".") -> Book:
         raise BookError(f"book.toml: {error}") from None
     except KeyError as error:
         raise BookError(f"book.toml has no entry {error}") from None
+    except TypeError:
+        raise BookError("book.toml: [site] has the entries repository and "
+                        "cards, and no others") from None
+    _known("chapter", tuple(book.cards), book.chapters)
     _known("backend", [b for b in book.backends if b not in BACKENDS],
            tuple(BACKENDS))
     return book

@@ -23,7 +23,7 @@ def find_source(root: Path, module: str, name: str) -> str:
     Raises:
         LookupError: if there is no such module or no such name in it.
     """
-    path = _module_file(root, module)
+    path = module_file(root, module)
     text = path.read_text("utf-8")
     tree, node = ast.parse(text, filename=str(path)), None
     for part in name.split("."):
@@ -32,11 +32,16 @@ def find_source(root: Path, module: str, name: str) -> str:
             raise LookupError(f"{module} does not define {name}")
     assert node  # a name has at least one part
     lines = text.splitlines()
-    first, last = _first_line(node, lines), node.end_lineno
+    first, last = first_line(node, lines), node.end_lineno
     return textwrap.dedent("\n".join(lines[first - 1:last]))
 
 
-def _module_file(root: Path, module: str) -> Path:
+def module_file(root: Path, module: str) -> Path:
+    """Where a module stands.
+
+    Raises:
+        LookupError: if there is none.
+    """
     path = root.joinpath(*module.split("."))
     for file in (path.with_suffix(".py"), path / "__init__.py"):
         if file.is_file():
@@ -62,7 +67,8 @@ def _names(node: ast.AST) -> list[str]:
     return []
 
 
-def _first_line(node: ast.stmt, lines: list[str]) -> int:
+def first_line(node: ast.stmt, lines: list[str]) -> int:
+    """Where a definition begins, with its decorators and comments above."""
     decorators = getattr(node, "decorator_list", [])
     first = min(n.lineno for n in [node, *decorators])
     while first > 1 and lines[first - 2].lstrip().startswith("#"):

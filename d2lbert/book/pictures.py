@@ -1,10 +1,13 @@
-"""Is there something to see in a picture?"""
+"""Is there something to see in a picture, and how large is it?"""
 
 import base64
 import io
+import re
+from pathlib import Path
 
 from PIL import Image
 
+POINT = 96 / 72  # pixels
 SMALLEST = 16  # pixels; nothing drawn for a reader is smaller
 
 
@@ -22,3 +25,15 @@ def picture_problem(data: str) -> str:
     shown = Image.alpha_composite(paper, picture).convert("RGB")
     is_blank = shown.getcolors(maxcolors=1) is not None
     return "holds a blank PNG" if is_blank else ""
+
+
+def size(path: Path) -> tuple[int, int]:
+    """Width and height of a PNG or of one of our drawings, in pixels."""
+    if path.suffix != ".svg":
+        with Image.open(path) as image:
+            return image.size
+    head = path.read_text("utf-8")[:2000]
+    width, height = (
+        re.findall(rf'<svg[^>]*\s{name}="([\d.]+)pt"', head)[0]
+        for name in ("width", "height"))
+    return round(float(width) * POINT), round(float(height) * POINT)

@@ -65,7 +65,7 @@ def find_targets(book: Book, chapters: Sequence[str] | None = None,
         found.append(Target(chapter, backend))
         with suppress(BookError):  # which `make_notebook` raises
             if any("solution" in tags(cell) and is_for(backend, cell)
-                   for cell in read_cells(book, chapter)):
+                   for cell in read_chapter(book, chapter)):
                 found.append(Target(chapter, backend, True))
     return found
 
@@ -161,11 +161,20 @@ def _problems_of(checks: Sequence[Callable[[], None]]) -> list[str]:
     return problems
 
 
-def read_cells(book: Book, chapter: str) -> list[NotebookNode]:
-    """All cells of a chapter, those of slides too.
+def read_chapter(book: Book, chapter: str) -> list[NotebookNode]:
+    """The cells of a chapter for all backends, as they are written.
 
     Raises:
-        BookError: if there is no such chapter, or it is no MyST.
+        BookError: if there is no such chapter, or it cannot be read.
+    """
+    return slideless(read_cells(book, chapter))
+
+
+def read_cells(book: Book, chapter: str) -> list[NotebookNode]:
+    """The same with the cells of slides.
+
+    Raises:
+        BookError: if there is no such chapter, or it cannot be read.
     """
     path = book.source(chapter)
     try:
@@ -237,7 +246,7 @@ def _navigation(book: Book, target: Target) -> NotebookNode:
 
 
 def is_for(backend: str, cell: NotebookNode) -> bool:
-    """Is a cell for a backend? One that names none is for all."""
+    """Is a cell one of a backend's?"""
     named = [tag for tag in tags(cell) if tag in BACKENDS]
     return not named or backend in named
 
@@ -296,8 +305,7 @@ def _fill(book: Book, target: Target, cell: NotebookNode,
     chapter, backend, _ = target
     if cell.cell_type == "code":
         if "{{#include" in cell.source:
-            cell.source = _shown(
-                book, chapter, cell.source.replace("{backend}", backend))
+            cell.source = shown_code(book, chapter, backend, cell.source)
     elif cell.cell_type == "markdown":
         text = cell.source.replace("{Backend}", BACKENDS[backend].title)
         problems = _problems_of(
@@ -319,8 +327,13 @@ def _fill(book: Book, target: Target, cell: NotebookNode,
         cell.source = text
 
 
-def _shown(book: Book, chapter: str, text: str) -> str:
-    """A cell of objects of one module, which is executed in it."""
+def shown_code(book: Book, chapter: str, backend: str, text: str) -> str:
+    """A cell of objects of one module, which is executed in it.
+
+    Raises:
+        BookError: for names that there are not, and what cannot be shown.
+    """
+    text = text.replace("{backend}", backend)
     lines = [line for line in text.split("\n") if line.strip()]
     modules = {match[1]: line for line in lines
                if (match := INCLUDE.fullmatch(line))}
@@ -375,5 +388,6 @@ def _set_tags(cell: NotebookNode, is_solutions: bool) -> None:
     if not is_solutions and roles(cell) & {"stub", "check"}:
         kept += [*sorted(roles(cell) & {"stub", "check"}), SKIP]
     cell.metadata.pop("tags", None)
+    cell.metadata.pop("alt", None)  # of its picture, for the site
     if kept:
         cell.metadata["tags"] = kept

@@ -29,7 +29,7 @@ class Times:
 
     def __init__(self, book: Book) -> None:
         self._book, self._path = book, book.root / "notebooks" / FILE
-        self._seconds = self._read()
+        self.seconds = self._read()
 
     def _read(self) -> dict[str, dict[str, float]]:
         try:
@@ -45,7 +45,7 @@ class Times:
         """Note how long a notebook ran; was it much more or less before?"""
         if target.is_solutions:
             return False
-        of_chapter = self._seconds[target.chapter]
+        of_chapter = self.seconds[target.chapter]
         was, now = of_chapter.get(target.backend), rounded(seconds)
         if was and abs(now - was) <= max(MUCH * was, LITTLE):
             return False
@@ -57,7 +57,7 @@ class Times:
         tables = [f"[{chapter}]\n" + "".join(
             f"{backend} = {seconds[backend]:g}\n"
             for backend in BACKENDS if backend in seconds)
-            for chapter, seconds in self._seconds.items()]
+            for chapter, seconds in self.seconds.items()]
         write_whole(self._path, "\n".join([HEAD, *tables]))
 
     def sentence(self, chapter: str, prose: Iterable[str],
@@ -68,7 +68,7 @@ class Times:
         """
         words = sum(len(text.split()) for text in prose)
         minutes = max(STEP, STEP * round(words / WORDS / STEP))
-        seconds = self._seconds[chapter]
+        seconds = self.seconds[chapter]
         runs = [f"{_in_words(seconds[backend])} in {BACKENDS[backend].title}"
                 for backend in backends or self._book.backends
                 if backend in seconds]

@@ -43,7 +43,7 @@ from d2lbert.book.source import (
     SLIDE,
     is_for,
     read_cells,
-    slideless,
+    read_chapter,
     title,
 )
 from d2lbert.book.times import Times
@@ -279,7 +279,7 @@ def _rows(part: str, letters: float) -> int:
 def _first(found: Material) -> Slide:
     """The title, what one learns, and the time."""
     book, chapter, backend = found.book, found.chapter, found.backend
-    prose = [cell.source for cell in slideless(read_cells(book, chapter))
+    prose = [cell.source for cell in read_chapter(book, chapter)
              if is_for(backend, cell) and cell.cell_type == "markdown"
              and not roles(cell)]
     match = ABLE.search("\n\n".join(prose))

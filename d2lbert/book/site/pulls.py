@@ -5,7 +5,8 @@
     {code:NAME.forward}   the method that computes, whatever its framework
                           calls it
     {output:LABEL}        what a cell printed; also with |A|B
-    {plot:LABEL|words}    its picture, with an alternative text
+    {plot:LABEL|words}    its picture, with an alternative text; without it
+                          that of the cell, :alt:
     {drawing:NAME}        notebooks/img/NAME, with the chapter's own words
 """
 
@@ -162,13 +163,15 @@ def _output(found: Material, label: str, part: str) -> Pre:
 
 
 def _plot(found: Material, label: str, alt: str) -> Picture:
-    if len(alt.split()) < 4:
-        raise BookError("say after a | what the picture shows")
     pictures = [output.data["image/png"]
                 for output in _ran(found, label).outputs
                 if "image/png" in output.get("data", {})]
     if not pictures:
         raise BookError("the cell has no picture")
+    alt = alt or found.cells[label].metadata.get("alt", "")
+    if len(alt.split()) < 4:
+        raise BookError("say after a | what the picture shows, or in the "
+                        "cell with :alt:")
     data = base64.b64decode(pictures[-1])
     name = f"{found.chapter}-{label}.png"
     found.pictures[name] = data

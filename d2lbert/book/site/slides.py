@@ -22,6 +22,7 @@ from d2lbert.backends import BACKENDS
 from d2lbert.book.config import Book, BookError, Target, collect, load_book
 from d2lbert.book.site.deck import Deck, Slide, has_slides, make_deck, page
 from d2lbert.book.site.markup import render_inline
+from d2lbert.book.site.mathjax import copy_mathjax
 from d2lbert.book.site.pulls import FOLDER
 
 STATIC = "_static"
@@ -31,7 +32,6 @@ LIBRARIES = {
     "reveal/reveal.js": ("sphinx_revealjs", "dist/reveal.js"),
     "reveal/reveal.css": ("sphinx_revealjs", "dist/reveal.css"),
     "reveal/notes.js": ("sphinx_revealjs", "plugin/notes/notes.js"),
-    "mathjax/tex-svg.js": ("sphinx-mathjax-offline", "tex-svg-full.js"),
 }
 BROWSERS = "chromium", "chromium-browser", "google-chrome"
 NEEDED = "install what the site needs with `pip install -e '.[site]'`"
@@ -133,7 +133,7 @@ def _template(name: str) -> Template:
 def _write_static(folder: Path) -> None:
     """Our files, and those of installed packages."""
     (folder / "reveal").mkdir(parents=True)
-    (folder / "mathjax").mkdir()
+    copy_mathjax(folder / "mathjax")
     site = resources.files("d2lbert.book.site")
     for name in OURS:
         (folder / name).write_bytes(site.joinpath("stage", name).read_bytes())

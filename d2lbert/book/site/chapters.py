@@ -1,0 +1,98 @@
+"""The page of a chapter: prose once, a tab a backend where they differ."""
+
+import re
+from collections.abc import Iterator
+from itertools import groupby
+
+from d2lbert.backends import BACKENDS
+from d2lbert.book.config import Book, Target
+from d2lbert.book.site.outputs import Pictures
+from d2lbert.book.site.parts import (
+    Part,
+    chapter_parts,
+    grouped,
+    targets_of,
+)
+
+BINDER = "https://mybinder.org/v2/gh"  # builds environment.yml
+TITLE = re.compile(r"^# +(.*?) *$", re.MULTILINE)
+
+
+def chapter_page(book: Book, chapter: str, pictures: Pictures) -> str:
+    """The MyST Markdown of a chapter's page.
+
+    Raises:
+        BookError: with all that is wrong in the chapter or not built.
+    """
+    first, *parts = chapter_parts(book, chapter, pictures)
+    number = book.number(chapter)
+    head, _, rest = TITLE.sub(
+        rf"# {number} · \1", first.text, count=1).partition("\n\n")
+    blocks = [head, _notebooks(book, chapter), rest]
+    for is_answer, some in groupby(
+            parts, lambda part: part.role in ("solution", "check")):
+        # A check is for the reader, too, and stands above the solution
+        for role, own in groupby(sorted(some, key=_role) if is_answer
+                                 else some, _role):
+            text = "\n\n".join(_blocks(list(own), book.backends))
+            blocks.append(folded("Solution", text)
+                          if role == "solution" else text)
+    return "\n\n".join(blocks) + "\n"
+
+
+def _role(part: Part) -> str:
+    """"check" comes before "solution"."""
+    return part.role if part.role in ("solution", "check") else ""
+
+
+def _blocks(parts: list[Part], backends: tuple[str, ...]) -> Iterator[str]:
+    for is_shared, some in grouped(parts, backends):
+        if is_shared:
+            yield from (part.text for part in some)
+        else:
+            yield frameworks(some, backends)
+
+
+def frameworks(parts: list[Part], backends: tuple[str, ...]) -> str:
+    """Parts that differ: a panel a backend, prose alone without tabs."""
+    has_tabs = any(part.kind != "prose" for part in parts)
+    panels = []
+    for backend in backends:
+        texts = [part.texts[backend] for part in parts
+                 if backend in part.texts]
+        if texts:
+            panels.append(f"::::{{framework}} {backend}\n\n"
+                          + "\n\n".join(texts) + "\n\n::::")
+        elif has_tabs:
+            panels.append(f"::::{{framework}} {backend}\n\n*Nothing is needed"
+                          f" here in {BACKENDS[backend].title}.*\n\n::::")
+    text = "\n\n".join(panels)
+    return f":::::{{frameworks}}\n{text}\n:::::" if has_tabs else text
+
+
+def folded(summary: str, text: str) -> str:
+    """Text that opens at a click."""
+    return f"::::::{{dropdown}} {summary}\n\n{text}\n\n::::::"
+
+
+def _notebooks(book: Book, chapter: str) -> str:
+    """The line of links to a chapter's notebooks."""
+    rows = []
+    for is_solutions, what in ((False, "Notebook"), (True, "Solutions")):
+        links = [
+            _link(target, f"notebooks/{target.backend}/"
+                  f"{book.file_name(target)}", "download")
+            for target in targets_of(book, chapter, is_solutions)]
+        if links:
+            rows.append(f"<span>{what}: {' · '.join(links)}</span>")
+    if book.repository:
+        links = [_link(target, f"{BINDER}/{book.repository}/HEAD?labpath"
+                       f"=notebooks/{target.backend}/{book.file_name(target)}")
+                 for target in targets_of(book, chapter, False)]
+        rows.append(f"<span>Run: {' · '.join(links)}</span>")
+    return f'<p class="notebooks">{" ".join(rows)}</p>'
+
+
+def _link(target: Target, address: str, how: str = "") -> str:
+    title = BACKENDS[target.backend].title
+    return f'<a href="{address}" {how}>{title}</a>'

@@ -1,0 +1,56 @@
+"""The front page: what the course is, and a way into each chapter."""
+
+import re
+from html import escape
+from pathlib import Path
+from string import Template
+
+from d2lbert.book.config import Book, BookError
+from d2lbert.book.pictures import size
+from d2lbert.book.site.parts import plain
+from d2lbert.book.source import title
+
+HERE = Path(__file__).parent
+PICTURE = re.compile(r"!\[([^]]*)\]\((?:notebooks/)?img/([\w.-]+)\)")
+
+
+def front_page(book: Book) -> str:
+    """The MyST Markdown of index.html.
+
+    Raises:
+        BookError: for a card whose picture no chapter describes.
+    """
+    described = descriptions(book.root)
+    page = Template((HERE / "front.md").read_text("utf-8"))
+    return page.substitute(
+        title=book.title, chapters="\n".join(book.chapters),
+        curves=described.get("pretraining.png", ""),
+        cards="\n".join(_card(book, name, described)
+                        for name in book.chapters))
+
+
+def descriptions(root: Path) -> dict[str, str]:
+    """{picture: what it shows}, from README and the chapters."""
+    texts = [path.read_text("utf-8") for path in
+             (root / "README.md", *sorted((root / "notebooks").glob("*.md")))
+             if path.is_file()]
+    return {name: plain(alt) for text in texts
+            for alt, name in PICTURE.findall(text)}
+
+
+def _card(book: Book, chapter: str, described: dict[str, str]) -> str:
+    """A chapter as a link: its number, its title, a sentence, a picture."""
+    card = book.cards.get(chapter, {})
+    picture = ""
+    if name := card.get("picture"):
+        if name not in described:
+            raise BookError(f"book.toml: no chapter shows {name} and says "
+                            "what it is: give another picture to {chapter}")
+        width, height = size(book.root / "notebooks" / "img" / name)
+        picture = (f'<span class="picture"><img src="_images/{name}" '
+                   f'alt="{escape(described[name])}" width="{width}" '
+                   f'height="{height}" loading="lazy"></span>')
+    return (f'<li><a href="{chapter}.html">{picture}'
+            f'<span class="number">{book.number(chapter)}</span>'
+            f"<strong>{escape(title(book, chapter, book.backends[0]))}"
+            f"</strong><span>{escape(card.get('text', ''))}</span></a></li>")
