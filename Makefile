@@ -19,7 +19,7 @@ JOBS ?= 2
 export OMP_WAIT_POLICY ?= PASSIVE
 export CORPUS MODEL TEXT FOLDER
 
-.PHONY: help setup run shards lab build site check test test-numpy1 bench clean
+.PHONY: help setup run shards lab build site slides check test test-numpy1 bench clean
 
 help:
 	@echo "make run    pretrain BERT in all backends  [BACKEND=jax] [CORPUS=wikitext-2] [STEPS=50]"
@@ -32,6 +32,7 @@ help:
 	@echo "make lab    open the notebooks in JupyterLab"
 	@echo "make build  write and run the notebooks    [CHAPTER=bert] [BACKEND=jax]"
 	@echo "make site   the book as pages, site/index.html  [OPEN=1] [PDF=1]"
+	@echo "make slides write a deck for each chapter and backend, into site/slides  [PDF=1]"
 	@echo "make bench  compare the speed with others' (needs WikiText-2 and SNLI)"
 	@echo "make setup  only install, into $(VENV)       [PYTHON=python3.12]"
 
@@ -55,6 +56,9 @@ lab: setup
 
 build: setup
 	$(BIN)/python -m d2lbert.book build --jobs $(JOBS) $(if $(CHAPTER),--chapter $(CHAPTER)) $(if $(BACKEND),--backend $(BACKEND))
+
+slides: setup
+	$(BIN)/python -m d2lbert.book slides $(if $(filter-out 0,$(PDF)),--pdf)
 
 test: setup
 	$(BIN)/ruff check .

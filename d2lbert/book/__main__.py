@@ -1,4 +1,4 @@
-"""`python -m d2lbert.book build|check|figures|site`, where book.toml is."""
+"""`python -m d2lbert.book build|…|slides`, where book.toml is."""
 
 import argparse
 import sys
@@ -45,6 +45,9 @@ def _parser() -> argparse.ArgumentParser:
                       help="show it in the browser")
     site.add_argument("--pdf", dest="is_printed", action="store_true",
                       help="print the book, too, a PDF file a backend")
+    slides = commands.add_parser("slides", help="write site/slides")
+    slides.add_argument("--pdf", action="store_true",
+                        help="print each deck to a PDF file, too")
     return parser
 
 
@@ -84,8 +87,19 @@ def _site(**options: Any) -> None:
     build_site(**options)
 
 
+def _slides(**options: Any) -> None:
+    _import_nbformat()
+    try:
+        from d2lbert.book.site.slides import write_slides
+    except ModuleNotFoundError as error:
+        raise BookError(f"there is no {error.name}: install what the site "
+                        "needs with `pip install -e '.[site]'`") from None
+    print(write_slides(**options))
+
+
 COMMANDS: dict[str, Callable[..., None]] = {
-    "build": _build, "check": _check, "figures": _figures, "site": _site}
+    "build": _build, "check": _check, "figures": _figures, "site": _site,
+    "slides": _slides}
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -32,6 +32,9 @@ from d2lbert.book.times import Times, listed
 
 # Kept in the notebook.
 TAGS = ("nbval-ignore-output", "raises-exception")
+# Not for the notebook: a cell of slides, and the start of a code cell's tag
+# by which slides name it.
+SLIDE, LABEL = "slide", "label-"
 INCLUDE = re.compile(r"\{\{#include ([\w.]+):([\w.]+)\}\}\s*")
 IMAGE = re.compile(r"""(\]\(|\ssrc=["'])(img/[^)\s"']+)""")
 CHAPTER = re.compile(r"\{chapter:([^|}]*)(?:\|([^}]*))?\}")
@@ -83,7 +86,7 @@ def make(book: Book, target: Target) -> NotebookNode:
         BookError: with all that is wrong in the chapter.
     """
     chapter, backend, is_solutions = target
-    everything = read_chapter(book, chapter)
+    everything = read_cells(book, chapter)
     cells = chapter_cells(book, chapter, backend, everything)
     chosen = (for_solutions if is_solutions else for_students)(cells)
     code = [c.source for c in chosen if c.cell_type == "code"]
@@ -116,10 +119,36 @@ def chapter_cells(book: Book, chapter: str, backend: str,
     Raises:
         BookError: if there is no such chapter.
     """
-    found = [cell for cell in cells or read_chapter(book, chapter)
+    found = [cell for cell in slideless(cells or read_cells(book, chapter))
              if is_for(backend, cell)]
     _set_ids(chapter, found)  # from the chapter's own text
     return found
+
+
+def slideless(cells: list[NotebookNode]) -> list[NotebookNode]:
+    """Cells without those of slides, for notebooks.
+
+    What stands before and after a slide is one cell again, if both are text
+    with the same tags: a slide beside its prose changes no notebook.
+    """
+    found: list[NotebookNode] = []
+    was_slide = False
+    for cell in cells:
+        if SLIDE in tags(cell):
+            was_slide = True
+            continue
+        if was_slide and found and _is_same_text(found[-1], cell):
+            found[-1] = copy.deepcopy(found[-1])
+            found[-1].source += "\n\n" + cell.source
+        else:
+            found.append(cell)
+        was_slide = False
+    return found
+
+
+def _is_same_text(one: NotebookNode, other: NotebookNode) -> bool:
+    return (one.cell_type == other.cell_type == "markdown"
+            and one.metadata == other.metadata)
 
 
 def _problems_of(checks: Sequence[Callable[[], None]]) -> list[str]:
@@ -134,6 +163,15 @@ def _problems_of(checks: Sequence[Callable[[], None]]) -> list[str]:
 
 def read_chapter(book: Book, chapter: str) -> list[NotebookNode]:
     """The cells of a chapter for all backends, as they are written.
+
+    Raises:
+        BookError: if there is no such chapter, or it cannot be read.
+    """
+    return slideless(read_cells(book, chapter))
+
+
+def read_cells(book: Book, chapter: str) -> list[NotebookNode]:
+    """The same with the cells of slides.
 
     Raises:
         BookError: if there is no such chapter, or it cannot be read.
@@ -229,9 +267,16 @@ def _hash(text: str) -> str:
 def _check_cell(chapter: str, number: int, cell: NotebookNode) -> None:
     start = cell.source.strip().partition("\n")[0]
     where = f"{chapter}: cell {number} ({start[:40]!r})"
-    known = [*BACKENDS, *TAGS, *ROLES]
+    known = [*BACKENDS, *TAGS, *ROLES, SLIDE]
     problems = [f"{where} has the unknown tag {tag!r}: use one of "
-                + ", ".join(known) for tag in tags(cell) if tag not in known]
+                + ", ".join([*known, LABEL + "…"]) for tag in tags(cell)
+                if tag not in known and not tag.startswith(LABEL)]
+    if SLIDE in tags(cell) and cell.cell_type != "markdown":
+        problems.append(f"{where} is tagged {SLIDE} and is code: slides are "
+                        "text that names code cells")
+    if cell.cell_type != "code" and any(
+            tag.startswith(LABEL) for tag in tags(cell)):
+        problems.append(f"{where} has a label, and only code cells have one")
     if not start:
         problems.append(f"{where} is empty")
     if problems:

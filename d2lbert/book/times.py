@@ -60,13 +60,18 @@ class Times:
             for chapter, seconds in self.seconds.items()]
         write_whole(self._path, "\n".join([HEAD, *tables]))
 
-    def sentence(self, chapter: str, prose: Iterable[str]) -> str:
-        """What a chapter says, whose text is `prose`."""
+    def sentence(self, chapter: str, prose: Iterable[str],
+                 backends: Iterable[str] | None = None) -> str:
+        """What a chapter says, whose text is `prose`.
+
+        By default with the seconds in all backends of the book.
+        """
         words = sum(len(text.split()) for text in prose)
         minutes = max(STEP, STEP * round(words / WORDS / STEP))
         seconds = self.seconds[chapter]
         runs = [f"{_in_words(seconds[backend])} in {BACKENDS[backend].title}"
-                for backend in self._book.backends if backend in seconds]
+                for backend in backends or self._book.backends
+                if backend in seconds]
         text = f"about {minutes} minutes to read"
         if runs:
             text += f"; running takes {listed(runs)} on two cores"
