@@ -7,7 +7,8 @@ d2lbert.examples = [
   {name: "What a crane lifts",
    address: "text=the+crane+lifts+[steel]&view=words",
    look: "The crane is a machine here, and steel, pipes and bricks are " +
-         "likely. Change lifts to eats: now it is a bird, and frogs are."},
+         "likely. Change lifts to eats: now it is a bird, and frogs are " +
+         "likely."},
   {name: "He or she",
    address: "text=mira+is+the+driver+of+the+red+crane|" +
             "[she]+just+left+the+cabin&view=words",

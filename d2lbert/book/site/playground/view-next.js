@@ -71,6 +71,7 @@ d2lbert.panels = d2lbert.panels || {};
       element("p", {class: "quiet"},
         "The model reads this from <cls> alone. It learned it from pairs of " +
         "which half were neighbours in a paragraph and half were sentences " +
-        "from two paragraphs, so a model that reads nothing would give 0.50.")];
+        "from two paragraphs, so a model that reads nothing would give " +
+        "0.50.")];
   }
 })();

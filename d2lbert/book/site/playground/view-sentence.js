@@ -67,8 +67,8 @@ var d2lbert = globalThis.d2lbert || {};
       this.draw();
     }
 
-    /** Show it; levels: a share for each token, or nothing. */
-    draw(levels) {
+    /** Make the words anew around the input, which keeps its place. */
+    draw() {
       if (!this.input.value && document.activeElement !== this.input) {
         this.place = this.saved.length;
       }
@@ -89,7 +89,7 @@ var d2lbert = globalThis.d2lbert || {};
       typing.after(...this.saved.slice(this.place).map(
         (word, i) => this.button(word, this.place + i)), ...this.mark(end));
       if (had) node.querySelector(`[data-at="${key}"]`)?.focus();
-      this.showLevels(levels);
+      this.showLevels();
     }
 
     mark(token) {
@@ -117,7 +117,7 @@ var d2lbert = globalThis.d2lbert || {};
       return Math.min(this.last ?? 0, this.saved.length - 1);
     }
 
-    /** Bars below the tokens, such as weights of attention. */
+    /** Bars below the tokens; levels: a share for each, or nothing. */
     showLevels(levels) {
       this.typing.classList.toggle("counts", this.draft().length > 0);
       const all = [...this.node.querySelectorAll(".word, .mark, .counts")];

@@ -72,8 +72,8 @@ d2lbert.panels = d2lbert.panels || {};
   function embeddings({result}, {at, token}) {
     const {token: t, segment, position, sum} = result.embeddings;
     const most = d2lbert.largestSize(sum[at]);
-    return [says("Three rows of 128 numbers are looked up and added. Blue is " +
-                 "above 0, orange below."), element("div", {class: "lines"},
+    return [says("Three rows of 128 numbers are looked up and added. Blue " +
+                 "is above 0, orange below."), element("div", {class: "lines"},
       line(`token “${token}”`, t[at], most),
       line(`+ segment ${result.segments[at]}`, segment[at], most),
       line(`+ position ${at}`, position[at], most),
@@ -119,7 +119,7 @@ d2lbert.panels = d2lbert.panels || {};
     const chances = d2lbert.wordChances(model, result, at);
     const best = d2lbert.largest(chances, 3).map(
       (id) => `${model.vocab[id]} ${d2lbert.share(chances[id])}`).join(", ");
-    return [says("The values, weighted and added, are what the head has read. " +
+    return [says("The values, weighted and added, are what the head reads. " +
       "Both heads go through one more matrix, and the feed-forward network " +
       "follows."), element("div", {class: "lines"}, ...values,
       line(`= head ${state.head} reads`, head.output[at], undefined, "sum"),

@@ -115,9 +115,9 @@ d2lbert.panels = d2lbert.panels || {};
 
     picture(vectors) {
       if (!this.senses) {
-        return [element("p", {class: "empty"}, `The picture is drawn for the ` +
-          `words with two senses: ${Object.keys(d2lbert.mini.senses)
-            .join(", ")}.`)];
+        const known = Object.keys(d2lbert.mini.senses).join(", ");
+        return [element("p", {class: "empty"}, "The picture is drawn for " +
+                        `the words with two senses: ${known}.`)];
       }
       const all = [...this.senses.vectors, ...vectors.filter(Boolean)].map(
         (vector) => onPlane(this.senses, vector));
@@ -142,8 +142,8 @@ d2lbert.panels = d2lbert.panels || {};
 
     point([x, y], i) {
       const sense = this.senses.senses[i];
-      const shape = sense ? drawn("path", {
-        d: `M${x} ${y - 5}l5 9h-10z`}) : drawn("circle", {cx: x, cy: y, r: 4.5});
+      const shape = sense ? drawn("path", {d: `M${x} ${y - 5}l5 9h-10z`})
+        : drawn("circle", {cx: x, cy: y, r: 4.5});
       shape.setAttribute("class", `known sense-${sense}`);
       shape.addEventListener("pointerenter", () => this.caption
         .replaceChildren(element("b", {}, this.senses.names[sense]),

@@ -40,7 +40,7 @@ d2lbert.panels = d2lbert.panels || {};
     const at = model.ids.get(text);
     const rows = order.slice(0, SHOWN).map((id) => row(
       model.vocab[id], chances[id], id === at));
-    const title = text ? `In the place of “${text}”` : "In the place of <mask>";
+    const title = `In the place of ${text ? `“${text}”` : "<mask>"}`;
     return element("section", {class: "card"}, element("h2", {}, title),
                    element("ol", {class: "bars"}, ...rows),
                    element("p", {class: "quiet"},
@@ -59,7 +59,8 @@ d2lbert.panels = d2lbert.panels || {};
     if (at === undefined) {
       return `“${text}” is not in the vocabulary, so it is never likely.`;
     }
-    return `“${text}” is number ${1 + order.indexOf(at)} of ` +
-      `${order.length.toLocaleString("en")} tokens, with probability ${d2lbert.share(chances[at])}.`;
+    const size = order.length.toLocaleString("en");
+    return `“${text}” is number ${1 + order.indexOf(at)} of ${size} tokens, ` +
+      `with probability ${d2lbert.share(chances[at])}.`;
   }
 })();
