@@ -21,6 +21,7 @@ from d2lbert.book.site.pdf import print_book
 from d2lbert.book.site.playground import write_playground
 from d2lbert.book.site.rosetta import rosetta_page
 from d2lbert.book.site.search import write_search_texts
+from d2lbert.book.site.slides import write_decks
 
 HERE = Path(__file__).parent
 # What Sphinx writes and no reader opens
@@ -146,6 +147,7 @@ def finish(book: Book, pages: Path) -> None:
     shutil.copytree(book.root / "notebooks" / "img", pages / "notebooks/img")
     copy_mathjax(pages / "_static")
     write_playground(pages)
+    write_decks(book, pages / "slides")
     names = {name: BACKENDS[name].title for name in book.backends}
     (pages / "_static/frameworks.js").write_text(
         f"const FRAMEWORKS = {json.dumps(names)};\n", "utf-8")
