@@ -156,6 +156,8 @@ def finish(book: Book, pages: Path) -> None:
             shutil.rmtree(path)
         else:
             path.unlink(missing_ok=True)
+    for path in pages.rglob("*.map"):  # for those who debug the theme
+        path.unlink()
     write_search_texts(pages)
     problems = dead_links(pages)
     if problems:

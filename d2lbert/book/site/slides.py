@@ -18,9 +18,16 @@ from string import Template
 from typing import Any
 
 from d2lbert.backends import BACKENDS
-from d2lbert.book.config import Book, BookError, Target, collect, load_book
+from d2lbert.book.config import Book, BookError, collect, load_book
 from d2lbert.book.site.chromium import NEEDED, browser
-from d2lbert.book.site.deck import Deck, Slide, has_slides, make_deck, page
+from d2lbert.book.site.deck import (
+    Deck,
+    Slide,
+    deck_name,
+    has_slides,
+    make_deck,
+    page,
+)
 from d2lbert.book.site.markup import render_inline
 from d2lbert.book.site.mathjax import copy_mathjax
 from d2lbert.book.site.pulls import FOLDER
@@ -73,15 +80,9 @@ def write_decks(book: Book, folder: Path, pdf: bool = False) -> None:
         _write_deck(book, deck, folder)
     (folder / "index.html").write_text(_index(book, decks), "utf-8")
     if pdf:
-        _print([folder / deck.backend / file_name(book, deck)
+        _print([folder / deck.backend / deck_name(book, deck)
                 for deck in decks])
     print(f"{len(decks)} decks, {sum(len(d.slides) for d in decks)} slides")
-
-
-def file_name(book: Book, deck: Deck) -> str:
-    """Of a deck, in the folder of its backend."""
-    target = Target(deck.chapter, deck.backend)
-    return Path(book.file_name(target)).with_suffix(".html").name
 
 
 def _write_deck(book: Book, deck: Deck, draft: Path) -> None:
@@ -89,7 +90,7 @@ def _write_deck(book: Book, deck: Deck, draft: Path) -> None:
     (folder / FOLDER).mkdir(parents=True, exist_ok=True)
     for name, data in deck.pictures.items():
         (folder / FOLDER / name).write_bytes(data)
-    name = file_name(book, deck)
+    name = deck_name(book, deck)
     slides = "\n".join(_slide(book, deck, slide, number)
                        for number, slide in enumerate(deck.slides, 1))
     (folder / name).write_text(_template("deck.html").substitute(
@@ -122,7 +123,7 @@ def _index(book: Book, decks: list[Deck]) -> str:
         links.setdefault(deck.chapter, [
             f'<th scope="row">{book.number(deck.chapter)} · '
             f"{render_inline(deck.title)}</th>"]).append(
-            f'<td><a href="{deck.backend}/{file_name(book, deck)}">'
+            f'<td><a href="{deck.backend}/{deck_name(book, deck)}">'
             f"{title}</a></td>")
     heads = "".join(f'<th scope="col">{BACKENDS[name].title}</th>'
                     for name in book.backends)
