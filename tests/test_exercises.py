@@ -326,14 +326,14 @@ def test_times_are_noted_roughly(seconds, expected):
 def test_a_time_is_replaced_by_one_that_differs_much(built):
     book, target = load_book(built), Target("one", "jax")
     times = Times(book)
-    before = {**times._seconds["one"]}
+    before = {**times.seconds["one"]}
     assert before.keys() == {"torch", "jax"}  # the build noted them
     assert times.note(target, 100) and not times.note(target, 125)
     assert times.note(target, 140) and times.note(target, 62)
     assert times.note(target, 5) and not times.note(target, 8)
     assert not times.note(target._replace(is_solutions=True), 1000)
     times.save()
-    assert Times(book)._seconds["one"] == {**before, "jax": 5}
+    assert Times(book).seconds["one"] == {**before, "jax": 5}
     text = (built / "notebooks/times.toml").read_text()
     assert text.index("[first]") < text.index("[one]")
 

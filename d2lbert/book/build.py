@@ -53,7 +53,6 @@ def build(root: str | Path = ".", chapters: list[str] | None = None,
     for target in set(find_targets(book)) - set(targets):
         record.learn(target)
     record.save()
-    write(start_notebook(book), book.root / "notebooks" / START)
     carried = sum(_replace(book, job.target, job.notebook)
                   for job in plan if not job.why)
     problems = asyncio.run(_run(book, record, to_run, jobs))
@@ -62,6 +61,7 @@ def build(root: str | Path = ".", chapters: list[str] | None = None,
           f"{current} current")
     if any(problems):
         raise BookError(*chain.from_iterable(problems))
+    write(start_notebook(book), book.root / "notebooks" / START)
 
 
 def _replace(book: Book, target: Target, notebook: NotebookNode) -> bool:

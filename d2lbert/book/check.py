@@ -16,7 +16,7 @@ from d2lbert.book.start import FILE as START, start_notebook
 from d2lbert.book.times import SENTENCE
 
 ADDRESS = re.compile(r"\b0x[0-9a-fA-F]{6,}")
-SECONDS = re.compile(r"[\d.e+]+ s\b")  # of this or that build
+SECONDS = re.compile(r"\[(?:[\d.e+]+ s|open)\]")  # of this or that build
 BUILD = "; run `make build`"
 
 
@@ -46,11 +46,12 @@ def check(root: str | Path = ".") -> list[str]:
 def _start_problems(book: Book) -> list[str]:
     """Does the first notebook of JupyterLab name the chapters as they are?"""
     try:
-        present = read_notebook(book.root / "notebooks" / START)
+        have, want = (
+            [SECONDS.sub("", cell.source) for cell in notebook.cells]
+            for notebook in (read_notebook(book.root / "notebooks" / START),
+                             start_notebook(book)))
     except BookError as error:
         return [f"{START}: {error}{BUILD}"]
-    have, want = ([SECONDS.sub("", cell.source) for cell in notebook.cells]
-                  for notebook in (present, start_notebook(book)))
     return [] if have == want else [f"{START}: is of another book{BUILD}"]
 
 

@@ -39,7 +39,7 @@ def start_notebook(book: Book) -> NotebookNode:
 
 
 def _row(book: Book, chapter: str, seconds: dict[str, float]) -> str:
-    links = [f"[{seconds.get(name, 0):g} s]({name}/"
+    links = [f"[{_time(seconds.get(name))}]({name}/"
              f"{book.file_name(Target(chapter, name))})"
              for name in book.backends]
     solutions = " ".join(
@@ -49,3 +49,8 @@ def _row(book: Book, chapter: str, seconds: dict[str, float]) -> str:
     cells = [str(book.number(chapter)),
              title(book, chapter, book.backends[0]), *links, solutions]
     return "| " + " | ".join(cells) + " |"
+
+
+def _time(seconds: float | None) -> str:
+    """Of a run; a notebook that has not been built here has none."""
+    return "open" if seconds is None else f"{seconds:g} s"
