@@ -12,6 +12,7 @@ from browser import browser, window  # noqa: F401
 from d2lbert.book.__main__ import main
 from d2lbert.book.config import BookError, load_book
 from d2lbert.book.site.deck import make_deck
+from d2lbert.book.site.markup import Pre
 from d2lbert.book.source import chapter_cells
 
 ROOT = Path(__file__).parent.parent
@@ -243,6 +244,15 @@ def test_tags_stand_where_they_mean_something(small, tag, cell, said):
     from d2lbert.book.source import make_notebook
     with pytest.raises(BookError, match=said):
         make_notebook(load_book(small), "one", "torch")
+
+
+def test_a_long_output_is_broken_and_complete():
+    words = " ".join(f"word{i} ≈ 0.{i}" for i in range(20))
+    made = Pre("output", words).wrapped(600)
+    assert max(map(len, made.lines)) <= (600 - 36) / 0.61 / 20
+    assert not any(line.rstrip().endswith("≈") for line in made.lines)
+    assert made.text.split() == words.split()
+    assert Pre("code", words).wrapped(600).text == words
 
 
 def test_code_that_does_not_fit_is_an_error(small):
