@@ -424,6 +424,19 @@ def test_a_deck_is_accessible(decks, browser):  # noqa: F811
                         in ("serious", "critical")] == [], (theme, number)
 
 
+def test_the_list_of_decks_leads_to_each(decks, browser):  # noqa: F811
+    with window(browser, decks) as made:
+        made.open("index.html")
+        links = made.page.locator("td a").evaluate_all(
+            "links => links.map(link => link.getAttribute('href'))")
+        axe = pytest.importorskip("axe_playwright_python.sync_playwright")
+        assert made.problems == []
+        assert [fault["id"] for fault in axe.Axe().run(made.page).response[
+            "violations"]] == []
+    assert len(links) == len(DECKS)
+    assert all((decks / link).is_file() for link in links)
+
+
 def test_keys_turn_slides_and_the_theme(decks, browser):  # noqa: F811
     with opened(browser, decks / "torch" / "01-bert.html") as page:
         number = "deck.getIndices().h"
