@@ -31,7 +31,7 @@ help:
 	@echo "make test   run every test and every notebook"
 	@echo "make lab    open the notebooks in JupyterLab"
 	@echo "make build  write and run the notebooks    [CHAPTER=bert] [BACKEND=jax]"
-	@echo "make site   the book as pages, site/index.html  [OPEN=1]"
+	@echo "make site   the book as pages, site/index.html  [OPEN=1] [PDF=1]"
 	@echo "make slides write a deck for each chapter and backend, into site/slides  [PDF=1]"
 	@echo "make bench  compare the speed with others' (needs WikiText-2 and SNLI)"
 	@echo "make setup  only install, into $(VENV)       [PYTHON=python3.12]"
@@ -68,7 +68,7 @@ test: setup
 	$(BIN)/python -m pytest -n $(JOBS)
 
 site: setup
-	$(BIN)/python -m d2lbert.book site $(if $(filter-out 0,$(OPEN)),--open)
+	$(BIN)/python -m d2lbert.book site $(if $(filter-out 0,$(OPEN)),--open) $(if $(filter-out 0,$(PDF)),--pdf)
 
 check: setup
 	$(BIN)/python -m d2lbert.book check

@@ -23,6 +23,17 @@ def browser():
             executable_path=program, args=["--no-sandbox"])
 
 
+def axe(page):
+    """Serious faults that axe-core finds, each with where it is."""
+    module = pytest.importorskip("axe_playwright_python.sync_playwright")
+    # It would fetch the style sheets again, which pages of files may not.
+    options = {"preload": False}
+    found = module.Axe().run(page, options=options).response["violations"]
+    return [f"{fault['id']}: {node['target']} {node['failureSummary']}"
+            for fault in found if fault["impact"] in ("serious", "critical")
+            for node in fault["nodes"]]
+
+
 @dataclass
 class Window:
     """A window of its own, as a new reader has it.

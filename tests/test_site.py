@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from browser import browser, window  # noqa: F401
+from browser import axe, browser, window  # noqa: F401
 
 from d2lbert.backends import BACKENDS
 from d2lbert.book.config import BookError, load_book
@@ -14,8 +14,8 @@ from d2lbert.book.notebook import read_notebook
 from d2lbert.book.source import find_targets
 
 pytest.importorskip("sphinx", reason="Sphinx is not installed")
-from d2lbert.book.site import build  # noqa: E402
-from d2lbert.book.site.links import dead_links  # noqa: E402
+from d2lbert.book.site import build
+from d2lbert.book.site.links import dead_links
 
 ROOT = Path(__file__).parent.parent
 BOOK = load_book(ROOT)
@@ -34,15 +34,6 @@ def site(tmp_path_factory):
 
 def text(site, name):
     return (site / f"{name}.html").read_text("utf-8")
-
-
-def axe(page):
-    """Serious faults that axe-core finds, each with where it is."""
-    module = pytest.importorskip("axe_playwright_python.sync_playwright")
-    found = module.Axe().run(page).response["violations"]
-    return [f"{fault['id']}: {node['target']} {node['failureSummary']}"
-            for fault in found if fault["impact"] in ("serious", "critical")
-            for node in fault["nodes"]]
 
 
 def test_each_output_of_each_notebook_is_on_its_page(site):

@@ -43,6 +43,8 @@ def _parser() -> argparse.ArgumentParser:
     site = commands.add_parser("site", help="write the book as pages")
     site.add_argument("--open", dest="is_opened", action="store_true",
                       help="show it in the browser")
+    site.add_argument("--pdf", dest="is_printed", action="store_true",
+                      help="print the book, too, a PDF file a backend")
     slides = commands.add_parser("slides", help="write site/slides")
     slides.add_argument("--pdf", action="store_true",
                         help="print each deck to a PDF file, too")

@@ -32,9 +32,9 @@ from d2lbert.book.times import Times, listed
 
 # Kept in the notebook.
 TAGS = ("nbval-ignore-output", "raises-exception")
-# Not for the notebook: a cell of slides, and the start of a code cell's tag
-# by which slides name it.
-SLIDE, LABEL = "slide", "label-"
+# Not for the notebook: a cell of slides, one of the site's page, and the start
+# of a code cell's tag by which slides name it.
+SLIDE, PAGE, LABEL = "slide", "page", "label-"
 INCLUDE = re.compile(r"\{\{#include ([\w.]+):([\w.]+)\}\}\s*")
 IMAGE = re.compile(r"""(\]\(|\ssrc=["'])(img/[^)\s"']+)""")
 CHAPTER = re.compile(r"\{chapter:([^|}]*)(?:\|([^}]*))?\}")
@@ -119,30 +119,31 @@ def chapter_cells(book: Book, chapter: str, backend: str,
     Raises:
         BookError: if there is no such chapter.
     """
-    found = [cell for cell in slideless(cells or read_cells(book, chapter))
+    found = [cell for cell in without(
+        cells or read_cells(book, chapter), SLIDE, PAGE)
              if is_for(backend, cell)]
     _set_ids(chapter, found)  # from the chapter's own text
     return found
 
 
-def slideless(cells: list[NotebookNode]) -> list[NotebookNode]:
-    """Cells without those of slides, for notebooks.
+def without(cells: list[NotebookNode], *kinds: str) -> list[NotebookNode]:
+    """Cells without those of some tags.
 
-    What stands before and after a slide is one cell again, if both are text
-    with the same tags: a slide beside its prose changes no notebook.
+    What stands before and after one of these is one cell again, if both are
+    text with the same tags: a slide beside its prose changes no notebook.
     """
     found: list[NotebookNode] = []
-    was_slide = False
+    was_left_out = False
     for cell in cells:
-        if SLIDE in tags(cell):
-            was_slide = True
+        if {*kinds} & {*tags(cell)}:
+            was_left_out = True
             continue
-        if was_slide and found and _is_same_text(found[-1], cell):
+        if was_left_out and found and _is_same_text(found[-1], cell):
             found[-1] = copy.deepcopy(found[-1])
             found[-1].source += "\n\n" + cell.source
         else:
             found.append(cell)
-        was_slide = False
+        was_left_out = False
     return found
 
 
@@ -167,7 +168,7 @@ def read_chapter(book: Book, chapter: str) -> list[NotebookNode]:
     Raises:
         BookError: if there is no such chapter, or it cannot be read.
     """
-    return slideless(read_cells(book, chapter))
+    return without(read_cells(book, chapter), SLIDE, PAGE)
 
 
 def read_cells(book: Book, chapter: str) -> list[NotebookNode]:
@@ -267,13 +268,14 @@ def _hash(text: str) -> str:
 def _check_cell(chapter: str, number: int, cell: NotebookNode) -> None:
     start = cell.source.strip().partition("\n")[0]
     where = f"{chapter}: cell {number} ({start[:40]!r})"
-    known = [*BACKENDS, *TAGS, *ROLES, SLIDE]
+    known = [*BACKENDS, *TAGS, *ROLES, SLIDE, PAGE]
     problems = [f"{where} has the unknown tag {tag!r}: use one of "
                 + ", ".join([*known, LABEL + "…"]) for tag in tags(cell)
                 if tag not in known and not tag.startswith(LABEL)]
-    if SLIDE in tags(cell) and cell.cell_type != "markdown":
-        problems.append(f"{where} is tagged {SLIDE} and is code: slides are "
-                        "text that names code cells")
+    for tag in {SLIDE, PAGE} & {*tags(cell)}:
+        if cell.cell_type != "markdown":
+            problems.append(f"{where} is tagged {tag} and is code: only text "
+                            "is left out of notebooks")
     if cell.cell_type != "code" and any(
             tag.startswith(LABEL) for tag in tags(cell)):
         problems.append(f"{where} has a label, and only code cells have one")

@@ -9,7 +9,10 @@
     front.py      the front page
     extension.py  what the pages need of Sphinx
     search.py     texts for the excerpts of search
+    forward.py    BERT in NumPy, for what a page needs when it is built
+    playground.py bert.mini in a page
     links.py      does every link lead somewhere?
     build.py      all of it
+    playground/   its page, its scripts and their style
     static/       colours, style and scripts of the pages
 """

@@ -1,4 +1,4 @@
-"""Build the site: chapters to pages, pages to HTML, and a look at the links."""
+"""Build the site: chapters to pages, to HTML, and a look at the links."""
 
 import io
 import json
@@ -17,8 +17,11 @@ from d2lbert.book.site.links import dead_links
 from d2lbert.book.site.mathjax import SCRIPT, copy_mathjax
 from d2lbert.book.site.modules import linked_modules, module_page
 from d2lbert.book.site.outputs import Pictures
+from d2lbert.book.site.pdf import print_book
+from d2lbert.book.site.playground import write_playground
 from d2lbert.book.site.rosetta import rosetta_page
 from d2lbert.book.site.search import write_search_texts
+from d2lbert.book.site.slides import write_decks
 
 HERE = Path(__file__).parent
 # What Sphinx writes and no reader opens
@@ -27,13 +30,14 @@ UNUSED = ("_sources", "objects.inv", "_static/locales",
 
 
 def build_site(root: str | Path = ".", site: str | Path | None = None,
-               is_opened: bool = False) -> None:
+               is_opened: bool = False, is_printed: bool = False) -> None:
     """Write the site into a folder, whole or not at all.
 
     Args:
         root: the folder of book.toml.
         site: the folder to replace; by default `site` beside book.toml.
         is_opened: show it in the browser.
+        is_printed: write the book as PDF as well, a file a backend.
 
     Raises:
         BookError: with what is wrong in chapters, notebooks and links.
@@ -46,8 +50,8 @@ def build_site(root: str | Path = ".", site: str | Path | None = None,
         write_sources(book, sources)
         run_sphinx(book, sources, pages, Path(scratch, "doctrees"))
         finish(book, pages)
-        if (site / "slides").is_dir():  # of another command
-            shutil.move(site / "slides", pages / "slides")
+        if is_printed:
+            print_book(book, pages)
         shutil.rmtree(site, ignore_errors=True)
         shutil.move(pages, site)
     print(f"{site / 'index.html'}: {_megabytes(site):.0f} MB")
@@ -88,6 +92,10 @@ def settings(book: Book) -> dict[str, Any]:
         "myst_heading_anchors": 3,
         "html_theme": "sphinx_book_theme",
         "html_title": book.title,
+        "templates_path": [str(HERE / "templates")],
+        "html_sidebars": {"**": [
+            "navbar-logo.html", "search-button-field.html",
+            "sbt-sidebar-nav.html", "beside.html"]},
         "html_static_path": [str(HERE / "static")],
         "html_css_files": ["colors.css", "site.css"],
         "html_js_files": [("frameworks.js", {"priority": 90}),
@@ -138,6 +146,8 @@ def finish(book: Book, pages: Path) -> None:
                         ignore=shutil.ignore_patterns(".*"))
     shutil.copytree(book.root / "notebooks" / "img", pages / "notebooks/img")
     copy_mathjax(pages / "_static")
+    write_playground(pages)
+    write_decks(book, pages / "slides")
     names = {name: BACKENDS[name].title for name in book.backends}
     (pages / "_static/frameworks.js").write_text(
         f"const FRAMEWORKS = {json.dumps(names)};\n", "utf-8")
@@ -146,6 +156,8 @@ def finish(book: Book, pages: Path) -> None:
             shutil.rmtree(path)
         else:
             path.unlink(missing_ok=True)
+    for path in pages.rglob("*.map"):  # for those who debug the theme
+        path.unlink()
     write_search_texts(pages)
     problems = dead_links(pages)
     if problems:

@@ -1,18 +1,14 @@
 """The page of a chapter: prose once, a tab a backend where they differ."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import groupby
 
 from d2lbert.backends import BACKENDS
 from d2lbert.book.config import Book, Target
+from d2lbert.book.site.deck import deck_name, has_slides
 from d2lbert.book.site.outputs import Pictures
-from d2lbert.book.site.parts import (
-    Part,
-    chapter_parts,
-    grouped,
-    targets_of,
-)
+from d2lbert.book.site.parts import Part, chapter_parts, grouped, targets_of
 
 BINDER = "https://mybinder.org/v2/gh"  # builds environment.yml
 TITLE = re.compile(r"^# +(.*?) *$", re.MULTILINE)
@@ -76,23 +72,28 @@ def folded(summary: str, text: str) -> str:
 
 
 def _notebooks(book: Book, chapter: str) -> str:
-    """The line of links to a chapter's notebooks."""
-    rows = []
-    for is_solutions, what in ((False, "Notebook"), (True, "Solutions")):
-        links = [
-            _link(target, f"notebooks/{target.backend}/"
-                  f"{book.file_name(target)}", "download")
-            for target in targets_of(book, chapter, is_solutions)]
-        if links:
-            rows.append(f"<span>{what}: {' · '.join(links)}</span>")
+    """The line of links to a chapter's notebooks and slides."""
+    plain, solved = (targets_of(book, chapter, is_solutions)
+                     for is_solutions in (False, True))
+    rows = [_row("Notebook", plain, lambda target: (
+                f"notebooks/{target.backend}/{book.file_name(target)}")),
+            _row("Solutions", solved, lambda target: (
+                f"notebooks/{target.backend}/{book.file_name(target)}"))]
+    if has_slides(book, chapter):
+        rows.append(_row("Slides", plain, lambda target: (
+            f"slides/{target.backend}/{deck_name(book, target)}")))
     if book.repository:
-        links = [_link(target, f"{BINDER}/{book.repository}/HEAD?labpath"
-                       f"=notebooks/{target.backend}/{book.file_name(target)}")
-                 for target in targets_of(book, chapter, False)]
-        rows.append(f"<span>Run: {' · '.join(links)}</span>")
+        rows.append(_row("Run", plain, lambda target: (
+            f"{BINDER}/{book.repository}/HEAD?labpath=notebooks/"
+            f"{target.backend}/{book.file_name(target)}")))
     return f'<p class="notebooks">{" ".join(rows)}</p>'
 
 
-def _link(target: Target, address: str, how: str = "") -> str:
-    title = BACKENDS[target.backend].title
-    return f'<a href="{address}" {how}>{title}</a>'
+def _row(what: str, targets: list[Target],
+         address: Callable[[Target], str]) -> str:
+    """A link a backend; notebooks are downloaded."""
+    how = " download" if what in ("Notebook", "Solutions") else ""
+    links = " · ".join(f'<a href="{address(target)}"{how}>'
+                       f"{BACKENDS[target.backend].title}</a>"
+                       for target in targets)
+    return f"<span>{what}: {links}</span>" if links else ""

@@ -13,11 +13,12 @@ from d2lbert.book.times import Times
 
 HEAD = """# What is checked
 
-Continuous integration runs every notebook of the course, the solutions too, and compares
-what comes out with what is committed; numbers that depend on the machine, after the sign
-≈, are left out of that. Assertions are the claims of the text, which stop a run that does
-not keep them. Seconds are those of the last build on two cores, of the chapter without its
-solutions.
+Continuous integration runs every notebook of the course, the solutions too,
+and compares the text that comes out with what is committed; numbers that
+depend on the machine, after the sign ≈, are left out of that, and of plots
+only the size is compared. Assertions are claims of the text: a run that does
+not keep them stops there. Seconds are those of the last build on two cores,
+of the chapter without its solutions.
 """
 
 
@@ -38,7 +39,8 @@ def checked_page(book: Book) -> str:
         name = (f"[{book.number(chapter)} · {title(book, chapter, backend)}]"
                 f"(/{chapter}.md)")
         rows.append(_row(
-            name if backend == book.backends[0] else "", BACKENDS[backend].title,
+            name if backend == book.backends[0] else "",
+            BACKENDS[backend].title,
             f"{seconds[chapter].get(backend, 0):g}", *counts))
     return "\n".join([HEAD, *rows, "", "## Versions", "", *_versions(book)])
 

@@ -23,11 +23,12 @@ import re
 from dataclasses import dataclass, field
 from functools import partial
 from html import escape
+from pathlib import Path
 
 from nbformat import NotebookNode
 
 from d2lbert.backends import BACKENDS
-from d2lbert.book.config import Book, BookError, collect
+from d2lbert.book.config import Book, BookError, Target, collect
 from d2lbert.book.exercises import headings, roles, tags
 from d2lbert.book.site.markup import (
     GAP,
@@ -113,6 +114,12 @@ def make_deck(book: Book, chapter: str, backend: str) -> Deck:
         raise BookError(*map(name, error.args)) from None
     return Deck(chapter, backend, title(book, chapter, backend), slides,
                 found.pictures)
+
+
+def deck_name(book: Book, of: "Deck | Target") -> str:
+    """The file of a deck, in the folder of its backend."""
+    target = Target(of.chapter, of.backend)
+    return Path(book.file_name(target)).with_suffix(".html").name
 
 
 def has_slides(book: Book, chapter: str) -> bool:

@@ -5,7 +5,8 @@ from importlib.metadata import distribution
 from pathlib import Path
 
 PACKAGE = "sphinx-mathjax-offline"
-SCRIPT = "tex-svg-full.js"  # all of TeX; draws its letters, so that it needs no fonts
+# All of TeX; it draws its letters, so that it needs no fonts
+SCRIPT = "tex-svg-full.js"
 
 
 def copy_mathjax(folder: Path) -> None:

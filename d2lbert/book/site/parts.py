@@ -20,17 +20,22 @@ from d2lbert.book.site.outputs import Pictures, output_text
 from d2lbert.book.source import (
     CHAPTER,
     MAGIC,
+    SLIDE,
     chapter_cells,
     find_targets,
     is_for,
+    read_cells,
     read_chapter,
     shown_code,
     title,
+    without,
 )
 from d2lbert.book.times import Times
 
 CAPTION = re.compile(r"\*[^*\n].*?\*\s*(?:\n\n|\Z)", re.DOTALL)
 IMAGE_LINK = re.compile(r"\]\(img/")
+# {play:a state of the playground|words}: the state has bars, too
+PLAY = re.compile(r"\{play:([^}]*)\|([^|}]*)\}")
 NAMES = "".join(f'<span class="only {backend.name}">{backend.title}</span>'
                 for backend in BACKENDS.values())
 
@@ -68,33 +73,35 @@ def chapter_parts(book: Book, chapter: str, pictures: Pictures) -> list[Part]:
     Raises:
         BookError: with all that is wrong in the chapter or not built.
     """
-    cells = read_chapter(book, chapter)
+    cells = without(read_cells(book, chapter), SLIDE)
     executed = {backend: _executed(book, chapter, backend)
                 for backend in book.backends}
-    ids = {backend: iter(chapter_cells(book, chapter, backend))
-           for backend in book.backends}
+    code = {backend: iter(cell for cell in chapter_cells(
+        book, chapter, backend) if cell.cell_type == "code")
+        for backend in book.backends}
 
     def parts_of(number: int) -> list[Part]:
         cell = cells[number]
-        own = {backend: next(ids[backend]).id for backend in book.backends
-               if is_for(backend, cell)}
+        backends = [name for name in book.backends if is_for(name, cell)]
         role = next(iter(roles(cell) - {"carry"}), "")
         if cell.cell_type == "markdown":
             text = _prose(book, chapter, cell.source)
-            return [Part("prose", dict.fromkeys(own, text), role)]
-        code = Part("code", {
+            return [Part("prose", dict.fromkeys(backends, text), role)]
+        shown = Part("code", {
             backend: code_of(book, chapter, backend, cell.source)
-            for backend in own}, role)
+            for backend in backends}, role)
+        own = {backend: next(code[backend]).id for backend in backends}
         if role in ("stub", "check"):  # the reader's, not executed
-            return [code]
+            return [shown]
         try:
-            made = {backend: output_text(
-                executed[backend].get(key, []), pictures,
-                _alt(cell, cells[number + 1:])) for backend, key in own.items()}
+            alt = _alt(cell, cells[number + 1:])
+            made = {backend: output_text(executed[backend].get(key, []),
+                                         pictures, alt)
+                    for backend, key in own.items()}
         except BookError as error:
             raise BookError(f"{chapter}: {_start(cell)}: {error}") from None
         made = {backend: text for backend, text in made.items() if text}
-        return [code, Part("output", made, role)] if made else [code]
+        return [shown, Part("output", made, role)] if made else [shown]
 
     return [part for some in collect(parts_of, range(len(cells)))
             for part in some]
@@ -140,6 +147,7 @@ def _prose(book: Book, chapter: str, text: str) -> str:
     text = CHAPTER.sub(lambda match: (
         f"[{match[2] or title(book, match[1], book.backends[0])}]"
         f"(/{match[1]}.md)"), text)
+    text = PLAY.sub(r'<a href="playground.html#\1">\2</a>', text)
     if "{times}" in text:
         text = text.replace("{times}", times(book, chapter))
     return text

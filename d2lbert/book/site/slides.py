@@ -9,7 +9,6 @@ Everything is a file in there, and no page asks for one elsewhere.
 """
 
 import importlib.util
-import os
 import shutil
 import tempfile
 from html import escape
@@ -19,8 +18,16 @@ from string import Template
 from typing import Any
 
 from d2lbert.backends import BACKENDS
-from d2lbert.book.config import Book, BookError, Target, collect, load_book
-from d2lbert.book.site.deck import Deck, Slide, has_slides, make_deck, page
+from d2lbert.book.config import Book, BookError, collect, load_book
+from d2lbert.book.site.chromium import NEEDED, browser
+from d2lbert.book.site.deck import (
+    Deck,
+    Slide,
+    deck_name,
+    has_slides,
+    make_deck,
+    page,
+)
 from d2lbert.book.site.markup import render_inline
 from d2lbert.book.site.mathjax import copy_mathjax
 from d2lbert.book.site.pulls import FOLDER
@@ -33,8 +40,6 @@ LIBRARIES = {
     "reveal/reveal.css": ("sphinx_revealjs", "dist/reveal.css"),
     "reveal/notes.js": ("sphinx_revealjs", "plugin/notes/notes.js"),
 }
-BROWSERS = "chromium", "chromium-browser", "google-chrome"
-NEEDED = "install what the site needs with `pip install -e '.[site]'`"
 
 
 def write_slides(root: str | Path = ".", pdf: bool = False) -> Path:
@@ -51,30 +56,33 @@ def write_slides(root: str | Path = ".", pdf: bool = False) -> Path:
         BookError: with the problems of all decks; nothing is then written.
     """
     book = load_book(root)
-    wanted = [pair for pair in book.select() if has_slides(book, pair[0])]
-    decks = collect(lambda pair: make_deck(book, *pair), wanted)
     home = book.root / "site"
     home.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".slides-", dir=home) as scratch:
         draft = Path(scratch, "slides")
-        _write_static(draft / STATIC)
-        for deck in decks:
-            _write_deck(book, deck, draft)
-        (draft / "index.html").write_text(_index(book, decks), "utf-8")
-        if pdf:
-            _print([draft / deck.backend / file_name(book, deck)
-                    for deck in decks])
+        write_decks(book, draft, pdf)
         if (home / "slides").exists():
             (home / "slides").rename(Path(scratch, "old"))
         draft.rename(home / "slides")
-    print(f"{len(decks)} decks, {sum(len(d.slides) for d in decks)} slides")
     return home / "slides" / "index.html"
 
 
-def file_name(book: Book, deck: Deck) -> str:
-    """Of a deck, in the folder of its backend."""
-    target = Target(deck.chapter, deck.backend)
-    return Path(book.file_name(target)).with_suffix(".html").name
+def write_decks(book: Book, folder: Path, pdf: bool = False) -> None:
+    """Write all decks and the page that lists them into a new folder.
+
+    Raises:
+        BookError: with the problems of all decks; nothing is then written.
+    """
+    wanted = [pair for pair in book.select() if has_slides(book, pair[0])]
+    decks = collect(lambda pair: make_deck(book, *pair), wanted)
+    _write_static(folder / STATIC)
+    for deck in decks:
+        _write_deck(book, deck, folder)
+    (folder / "index.html").write_text(_index(book, decks), "utf-8")
+    if pdf:
+        _print([folder / deck.backend / deck_name(book, deck)
+                for deck in decks])
+    print(f"{len(decks)} decks, {sum(len(d.slides) for d in decks)} slides")
 
 
 def _write_deck(book: Book, deck: Deck, draft: Path) -> None:
@@ -82,7 +90,7 @@ def _write_deck(book: Book, deck: Deck, draft: Path) -> None:
     (folder / FOLDER).mkdir(parents=True, exist_ok=True)
     for name, data in deck.pictures.items():
         (folder / FOLDER / name).write_bytes(data)
-    name = file_name(book, deck)
+    name = deck_name(book, deck)
     slides = "\n".join(_slide(book, deck, slide, number)
                        for number, slide in enumerate(deck.slides, 1))
     (folder / name).write_text(_template("deck.html").substitute(
@@ -115,7 +123,7 @@ def _index(book: Book, decks: list[Deck]) -> str:
         links.setdefault(deck.chapter, [
             f'<th scope="row">{book.number(deck.chapter)} · '
             f"{render_inline(deck.title)}</th>"]).append(
-            f'<td><a href="{deck.backend}/{file_name(book, deck)}">'
+            f'<td><a href="{deck.backend}/{deck_name(book, deck)}">'
             f"{title}</a></td>")
     heads = "".join(f'<th scope="col">{BACKENDS[name].title}</th>'
                     for name in book.backends)
@@ -153,33 +161,11 @@ def _library(package: str, end: str) -> Path:
     raise BookError(f"there is no {end} of {package}: {NEEDED}")
 
 
-def browser_path() -> str | None:
-    """The system's Chromium; None leaves the choice to Playwright."""
-    return next(filter(None, map(shutil.which, BROWSERS)), None)
-
-
-def browser_options() -> dict[str, Any]:
-    """How Playwright starts it; as root it has no sandbox."""
-    is_root = hasattr(os, "geteuid") and os.geteuid() == 0
-    return {"executable_path": browser_path(),
-            "args": ["--no-sandbox"] if is_root else []}
-
-
 def _print(pages: list[Path]) -> None:
     """Each page to a PDF file beside it."""
-    try:
-        from playwright.sync_api import Error, sync_playwright
-    except ImportError:
-        raise BookError(f"PDF files need Playwright: {NEEDED}") from None
-    try:
-        with sync_playwright() as playwright:
-            browser = playwright.chromium.launch(**browser_options())
-            for path in pages:
-                print_page(browser, path)
-            browser.close()
-    except Error as error:
-        reason = error.message.partition("\n")[0]
-        raise BookError(f"Chromium does not print: {reason}") from None
+    with browser() as found:
+        for path in pages:
+            print_page(found, path)
 
 
 def print_page(browser: Any, path: Path) -> None:
