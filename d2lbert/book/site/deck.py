@@ -34,9 +34,9 @@ from d2lbert.book.site.markup import (
     GAP,
     Picture,
     Pre,
-    code_sizes,
     render,
     render_inline,
+    set_code,
 )
 from d2lbert.book.site.pulls import START, Material, gather, pull
 from d2lbert.book.source import (
@@ -184,7 +184,7 @@ def _body(found: Material, text: str) -> tuple[str, int]:
     if len(parts) > 4:
         raise BookError("it has more than three lines `***`")
     if len(parts) == 1:
-        blocks = _pulled(found, text, WIDTH)
+        blocks = _pulled(found, text)
         size = _text_size(blocks)
         return _column(blocks, WIDTH, HEIGHT, size), size
     narrow = (WIDTH - BETWEEN) // 2
@@ -192,8 +192,8 @@ def _body(found: Material, text: str) -> tuple[str, int]:
         ["", *parts, ""] if len(parts) == 2 else [*parts, ""])[:4]
     taken = sum(_text_height(part, WIDTH) for part in (above, below))
     columns = collect(
-        lambda part: _column(_pulled(found, part, narrow), narrow,
-                             HEIGHT - taken), (left, right))
+        lambda part: _column(_pulled(found, part), narrow, HEIGHT - taken),
+        (left, right))
     return (_html(found, above) + '<div class="columns">'
             + "".join(f'<div class="column">{column}</div>'
                       for column in columns)
@@ -205,7 +205,7 @@ def _text_size(blocks: list[Block]) -> int:
     if any(isinstance(block, Picture) for block in blocks):
         return TEXTS[-1]
     code = [block for block in blocks if isinstance(block, Pre)]
-    lines = sum(len(block.lines) for block in code)
+    lines = sum(len(block.wrapped(WIDTH).lines) for block in code)
     for size in TEXTS[1:] if code else TEXTS:
         taken = sum(_text_height(block.text, WIDTH, size)
                     for block in blocks if isinstance(block, Text))
@@ -217,21 +217,21 @@ def _text_size(blocks: list[Block]) -> int:
 def _column(blocks: list[Block], width: int, height: int,
             size: int = TEXTS[-1]) -> str:
     """Text and what it pulls in, from top to bottom."""
-    code = [block for block in blocks if isinstance(block, Pre)]
+    has_picture = any(isinstance(block, Picture) for block in blocks)
     taken = sum(_text_height(block.text, width, size)
                 for block in blocks if isinstance(block, Text))
+    code = [block for block in blocks if isinstance(block, Pre)]
     try:
-        sizes = iter(code_sizes(code, width, height - taken) if code else ())
+        made = iter(set_code(code, width, height - taken, has_picture))
     except ValueError as error:
         raise BookError(error.args[0]) from None
-    return "\n".join(block.html(next(sizes)) if isinstance(block, Pre)
-                     else block.html for block in blocks)
+    return "\n".join(next(made) if isinstance(block, Pre) else block.html
+                     for block in blocks)
 
 
-def _pulled(found: Material, text: str, width: int) -> list[Block]:
+def _pulled(found: Material, text: str) -> list[Block]:
     """Text, code and pictures, as they stand in a column."""
-    return [block.wrapped(width) if isinstance(block, Pre) else block
-            for block in collect(partial(_block, found), _blocks(text))]
+    return collect(partial(_block, found), _blocks(text))
 
 
 def _blocks(text: str) -> list[str]:

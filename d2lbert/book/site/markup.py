@@ -6,6 +6,7 @@ Nothing that comes from a chapter or from an output is taken as HTML.
 import functools
 import struct
 import textwrap
+from contextlib import suppress
 from dataclasses import dataclass
 from html import escape
 from itertools import chain
@@ -42,14 +43,14 @@ class Pre:
         """One or more."""
         return self.text.split("\n")
 
-    def wrapped(self, width: int) -> "Pre":
+    def wrapped(self, width: int, size: int = SIZES[-1]) -> "Pre":
         """With the lines of an output broken where `width` px end.
 
         Code is not broken: whoever writes the slide chooses its lines.
         """
         if self.kind == "code":
             return self
-        most = _columns(width)
+        most = _columns(width, size)
         pieces = [textwrap.wrap(line.replace(ABOUT, ABOUT.strip() + "\0"),
                                 most, subsequent_indent="    ") or [""]
                   for line in self.lines]
@@ -106,6 +107,29 @@ def render_inline(text: str) -> str:
     return _markdown().renderInline(text).strip()
 
 
+def set_code(blocks: list[Pre], width: int, height: int,
+             is_tight: bool = False) -> list[str]:
+    """The HTML of blocks above each other, as large as they fit.
+
+    An output of one or two lines is broken earlier, if that makes the
+    smallest letters larger and the room is not `is_tight`.
+
+    Raises:
+        ValueError: if they do not fit.
+    """
+    if not blocks:
+        return []
+    usual = [block.wrapped(width) for block in blocks]
+    best = usual, code_sizes(usual, width, height)
+    early = [block.wrapped(width, SIZES[1 if len(block.lines) < 3 else -1])
+             for block in blocks]
+    if not is_tight:
+        with suppress(ValueError):
+            sizes = code_sizes(early, width, height)
+            best = max(best, (early, sizes), key=lambda pair: min(pair[1]))
+    return [block.html(size) for block, size in zip(*best)]
+
+
 def code_sizes(blocks: list[Pre], width: int, height: int) -> list[int]:
     """The largest sizes in px with which blocks above each other fit.
 
@@ -130,9 +154,9 @@ def code_sizes(blocks: list[Pre], width: int, height: int) -> list[int]:
         f"text {max(int(room / LEADING / SIZES[-1]), 0)} fit")
 
 
-def _columns(width: int) -> int:
-    """How many letters of the smallest size fit into px."""
-    return int((width - FRAME) / ADVANCE / SIZES[-1])
+def _columns(width: int, size: int = SIZES[-1]) -> int:
+    """How many letters of a size fit into px."""
+    return int((width - FRAME) / ADVANCE / size)
 
 
 def png_size(data: bytes) -> tuple[int, int]:
