@@ -1046,6 +1046,17 @@ def test_check_finds_all_at_once_and_strangers_too(built):
                for p in problems) == 2
 
 
+def test_the_start_page_leads_to_each_notebook(built):
+    path = built / "notebooks" / "start.ipynb"
+    text = nbformat.read(path, 4).cells[1].source
+    links = set(re.findall(r"\]\(([^)]+)\)", text))
+    assert links == {"torch/01-one.ipynb", "jax/01-one.ipynb"}
+    edit(path, "One in", "Two in")
+    assert any("start.ipynb: is of another book" in p for p in check(built))
+    build(built)
+    assert check(built) == []
+
+
 # The command line
 
 def test_the_exit_status_tells_and_stderr_says_why(

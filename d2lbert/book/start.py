@@ -5,7 +5,7 @@ from nbformat import NotebookNode, v4
 from d2lbert.backends import BACKENDS
 from d2lbert.book.config import Book, Target
 from d2lbert.book.exercises import SKIP
-from d2lbert.book.source import METADATA, title
+from d2lbert.book.source import METADATA, find_targets, title
 from d2lbert.book.times import Times
 
 FILE = "start.ipynb"
@@ -43,9 +43,9 @@ def _row(book: Book, chapter: str, seconds: dict[str, float]) -> str:
              f"{book.file_name(Target(chapter, name))})"
              for name in book.backends]
     solutions = " ".join(
-        f"[{BACKENDS[name].title}]({name}/"
-        f"{book.file_name(Target(chapter, name, True))})"
-        for name in book.backends)
+        f"[{BACKENDS[target.backend].title}]({target.backend}/"
+        f"{book.file_name(target)})"
+        for target in find_targets(book, [chapter]) if target.is_solutions)
     cells = [str(book.number(chapter)),
              title(book, chapter, book.backends[0]), *links, solutions]
     return "| " + " | ".join(cells) + " |"
