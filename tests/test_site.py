@@ -1,5 +1,7 @@
 """The site: what is on its pages, and what a browser does with them."""
 
+import dataclasses
+import io
 import json
 import re
 import shutil
@@ -7,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from browser import axe, browser, window  # noqa: F401
+from PIL import Image
 
 from d2lbert.backends import BACKENDS
 from d2lbert.book.config import BookError, load_book
@@ -15,7 +18,9 @@ from d2lbert.book.source import find_targets
 
 pytest.importorskip("sphinx", reason="Sphinx is not installed")
 from d2lbert.book.site import build
+from d2lbert.book.site.chapters import chapter_page
 from d2lbert.book.site.links import dead_links
+from d2lbert.book.site.outputs import Pictures
 
 ROOT = Path(__file__).parent.parent
 BOOK = load_book(ROOT)
@@ -191,6 +196,14 @@ def test_search_shows_excerpts(site, browser):  # noqa: F811
         assert not reader.problems, reader.problems
 
 
+def test_a_repository_gives_links_that_run_a_notebook(tmp_path):
+    book = dataclasses.replace(BOOK, repository="someone/d2lbert")
+    for made, expected in ((book, True), (BOOK, False)):
+        page = chapter_page(made, "bert", Pictures(tmp_path))
+        assert expected == ("/v2/gh/someone/d2lbert/HEAD?labpath=notebooks/"
+                            "jax/01-bert.ipynb" in page)
+
+
 def test_long_code_folds(site, browser):  # noqa: F811
     with window(browser, site) as reader:
         reader.open("bert-pretraining.html")
@@ -204,15 +217,20 @@ def test_long_code_folds(site, browser):  # noqa: F811
             assert (grown > 50) == (state == "true"), grown
 
 
-def test_drawings_are_read_in_the_dark(site, browser):  # noqa: F811
-    """The darkest ink of a drawing against what is behind it."""
-    with window(browser, site, scheme="dark") as reader:
-        reader.open("bert.html")
-        for picture in reader.page.locator("article img").all():
-            ground = picture.evaluate(
-                "e => getComputedStyle(e).backgroundColor")
-            channels = list(map(int, re.findall(r"\d+", ground)[:3]))
-            assert contrast(channels, [0x22, 0x22, 0x22]) >= 4.5, ground
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_pictures_can_be_read(scheme, site, browser):  # noqa: F811
+    """Their ink, the most frequent far colour, against their ground."""
+    with window(browser, site, scheme=scheme) as reader:
+        for name in ("bert", "bert-pretraining"):
+            reader.open(f"{name}.html")
+            for picture in reader.page.locator(
+                    "article img:visible").all()[:4]:
+                with Image.open(io.BytesIO(picture.screenshot())) as image:
+                    colours = image.convert("RGB").getcolors(1 << 24)
+                ground = max(colours)[1]
+                ink = max(contrast(ground, colour) for count, colour
+                          in colours if count > 20)
+                assert ink >= 4.5, (name, scheme, ground, ink)
 
 
 def contrast(a, b):

@@ -2,6 +2,7 @@
 
 import re
 from html import escape
+from itertools import takewhile
 from pathlib import Path
 from string import Template
 
@@ -11,6 +12,7 @@ from d2lbert.book.site.parts import plain
 from d2lbert.book.source import title
 
 HERE = Path(__file__).parent
+RESULTS = "2,000 steps of 64 pairs"  # the table of README to show
 PICTURE = re.compile(r"!\[([^]]*)\]\((?:notebooks/)?img/([\w.-]+)\)")
 
 
@@ -25,8 +27,25 @@ def front_page(book: Book) -> str:
     return page.substitute(
         title=book.title, chapters="\n".join(book.chapters),
         curves=described.get("pretraining.png", ""),
+        results=table(book.root / "README.md", RESULTS),
         cards="\n".join(_card(book, name, described)
                         for name in book.chapters))
+
+
+def table(path: Path, start: str) -> str:
+    """The table of a Markdown file whose first cell is `start`.
+
+    Raises:
+        BookError: if there is none.
+    """
+    lines = path.read_text("utf-8").splitlines()
+    heads = [i for i, line in enumerate(lines)
+             if line.startswith(f"| {start} |")]
+    if len(heads) != 1:
+        raise BookError(f"{path.name} has {len(heads)} tables that begin "
+                        f"with {start!r}, not one, for the front page")
+    return "\n".join(takewhile(
+        lambda line: line.startswith("|"), lines[heads[0]:]))
 
 
 def descriptions(root: Path) -> dict[str, str]:
