@@ -13,8 +13,9 @@ from PIL import Image
 
 from d2lbert.backends import BACKENDS
 from d2lbert.book.config import BookError, load_book
+from d2lbert.book.exercises import exercises
 from d2lbert.book.notebook import read_notebook
-from d2lbert.book.source import find_targets
+from d2lbert.book.source import find_targets, read_cells, without
 
 pytest.importorskip("sphinx", reason="Sphinx is not installed")
 from d2lbert.book.site import build
@@ -53,6 +54,15 @@ def test_each_output_of_each_notebook_is_on_its_page(site):
                              .replace("<", "&lt;").replace(">", "&gt;"))
                     assert is_asked or target.is_solutions or (
                         shown in lines), (target.name, line)
+
+
+def test_an_exercise_has_one_solution_below_what_is_asked(site):
+    for chapter in BOOK.chapters:
+        parts = exercises(without(read_cells(BOOK, chapter), "slide"))[1:]
+        solved = sum(bool(part.having("solution")) for part in parts)
+        assert text(site, chapter).count("sd-dropdown") == solved, chapter
+    page = text(site, "fine-tuning").partition('id="exercise-6')[2]
+    assert page.index("NotImplementedError") < page.index("sd-dropdown")
 
 
 def test_pictures_have_sizes_and_say_what_they_show(site):

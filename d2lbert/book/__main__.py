@@ -2,7 +2,8 @@
 
 import argparse
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -81,20 +82,27 @@ def _figures() -> None:
     draw_all(Path("notebooks", "img"))
 
 
-def _site(**options: Any) -> None:
-    _import_nbformat()
-    from d2lbert.book.site.build import build_site
-    build_site(**options)
-
-
-def _slides(**options: Any) -> None:
+@contextmanager
+def _site_packages() -> Iterator[None]:
+    """What the site is made with is an extra of its own."""
     _import_nbformat()
     try:
-        from d2lbert.book.site.slides import write_slides
+        yield
     except ModuleNotFoundError as error:
         raise BookError(f"there is no {error.name}: install what the site "
                         "needs with `pip install -e '.[site]'`") from None
-    print(write_slides(**options))
+
+
+def _site(**options: Any) -> None:
+    with _site_packages():
+        from d2lbert.book.site.build import build_site
+        build_site(**options)
+
+
+def _slides(**options: Any) -> None:
+    with _site_packages():
+        from d2lbert.book.site.slides import write_slides
+        print(write_slides(**options))
 
 
 COMMANDS: dict[str, Callable[..., None]] = {

@@ -16,7 +16,7 @@ from d2lbert.book.site.front import front_page
 from d2lbert.book.site.links import dead_links
 from d2lbert.book.site.mathjax import SCRIPT, copy_mathjax
 from d2lbert.book.site.modules import linked_modules, module_page
-from d2lbert.book.site.outputs import Pictures
+from d2lbert.book.site.outputs import COLOURS, Pictures
 from d2lbert.book.site.pdf import print_book
 from d2lbert.book.site.playground import write_playground
 from d2lbert.book.site.rosetta import rosetta_page
@@ -52,8 +52,9 @@ def build_site(root: str | Path = ".", site: str | Path | None = None,
         finish(book, pages)
         if is_printed:
             print_book(book, pages)
-        shutil.rmtree(site, ignore_errors=True)
-        shutil.move(pages, site)
+        if site.exists():
+            site.rename(Path(scratch, "old"))
+        pages.rename(site)
     print(f"{site / 'index.html'}: {_megabytes(site):.0f} MB")
     if is_opened:
         webbrowser.open((site / "index.html").as_uri())
@@ -132,7 +133,8 @@ def run_sphinx(book: Book, sources: Path, pages: Path, doctrees: Path
                      confoverrides=settings(book), status=None,
                      warning=warnings)
         app.build(force_all=True)
-    problems = [line for line in warnings.getvalue().splitlines() if line]
+    said = COLOURS.sub("", warnings.getvalue())
+    problems = [line for line in said.splitlines() if line]
     if problems or app.statuscode:
         raise BookError(*(line.replace(f"{sources}/", "")
                           for line in problems))

@@ -25,20 +25,18 @@ def chapter_page(book: Book, chapter: str, pictures: Pictures) -> str:
     head, _, rest = TITLE.sub(
         rf"# {number} · \1", first.text, count=1).partition("\n\n")
     blocks = [head, _notebooks(book, chapter), rest]
-    for is_answer, some in groupby(
-            parts, lambda part: part.role in ("solution", "check")):
-        # A check is for the reader, too, and stands above the solution
-        for role, own in groupby(sorted(some, key=_role) if is_answer
-                                 else some, _role):
+    for is_exercise, some in groupby(parts, lambda part: bool(part.role)):
+        for is_solution, own in groupby(
+                sorted(some, key=_place) if is_exercise else some,
+                lambda part: part.role == "solution"):
             text = "\n\n".join(_blocks(list(own), book.backends))
-            blocks.append(folded("Solution", text)
-                          if role == "solution" else text)
+            blocks.append(folded("Solution", text) if is_solution else text)
     return "\n\n".join(blocks) + "\n"
 
 
-def _role(part: Part) -> str:
-    """"check" comes before "solution"."""
-    return part.role if part.role in ("solution", "check") else ""
+def _place(part: Part) -> int:
+    """In an exercise: what the reader has is above the solution."""
+    return ("stub", "check", "solution").index(part.role)
 
 
 def _blocks(parts: list[Part], backends: tuple[str, ...]) -> Iterator[str]:

@@ -14,9 +14,11 @@ from d2lbert.book.times import Times
 HEAD = """# What is checked
 
 Continuous integration runs every notebook of the course, the solutions too,
-and compares the text that comes out with what is committed; numbers that
-depend on the machine, after the sign ≈, are left out of that, and of plots
-only the size is compared. Assertions are claims of the text: a run that does
+and compares the text that comes out with what is committed. Left out are
+numbers that depend on the machine: those after the sign ≈, the words that are
+ranked by them, after →, and the losses, accuracies and speeds of the line
+that ends a training; `tests/sanitize.cfg` lists them. Of plots only the size
+is compared. Assertions are claims of the text: a run that does
 not keep them stops there. Seconds are those of the last build on two cores,
 of the chapter without its solutions.
 """

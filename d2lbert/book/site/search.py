@@ -8,6 +8,8 @@ import json
 from html.parser import HTMLParser
 from pathlib import Path
 
+from d2lbert.backends import BACKENDS
+
 NO_TEXT = {"script", "style", "svg", "nav", "button"}
 FILE = "_static/texts.js"
 
@@ -17,14 +19,17 @@ class _Text(HTMLParser):
 
     def __init__(self, text: str) -> None:
         super().__init__()
-        self.depth, self.skipped, self.is_mark = 0, 0, False
+        self.depth, self.skipped, self.is_left_out = 0, 0, False
         self.anchors: list[tuple[str, list[str]]] = [("", [])]
         self.feed(text)
 
     def handle_starttag(self, tag: str,
                         attrs: list[tuple[str, str | None]]) -> None:
         found = dict(attrs)
-        self.is_mark = found.get("class") == "headerlink"  # a "#"
+        kinds = (found.get("class") or "").split()
+        self.is_left_out = (  # a "#", and the names of other frameworks
+            "headerlink" in kinds or tag == "span" and "only" in kinds
+            and next(iter(BACKENDS)) not in kinds)
         if tag == "article":
             self.depth += 1
         if tag in NO_TEXT:
@@ -33,12 +38,12 @@ class _Text(HTMLParser):
             self.anchors.append((str(found["id"]), []))
 
     def handle_endtag(self, tag: str) -> None:
-        self.is_mark = False
+        self.is_left_out = False
         self.depth -= tag == "article"
         self.skipped -= tag in NO_TEXT
 
     def handle_data(self, data: str) -> None:
-        if self.depth and not self.skipped and not self.is_mark:
+        if self.depth and not self.skipped and not self.is_left_out:
             self.anchors[-1][1].append(data)
 
 

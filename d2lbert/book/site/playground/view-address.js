@@ -70,14 +70,15 @@ var d2lbert = globalThis.d2lbert || {};
 
   /** An address -> {state, problems}: what is wrong with it, in sentences.
 
-      What is wrong is left out; the state can always be shown. */
-  d2lbert.readAddress = function (address, sizes) {
-    const state = d2lbert.emptyState(), problems = [];
+      What is wrong is left out, of a text that is too long the end; the
+      state can always be shown. An address without a text has this one. */
+  d2lbert.readAddress = function (address, sizes, text = [[], []]) {
+    const state = {...d2lbert.emptyState(), text}, problems = [];
     const entries = address.replace(/^#/, "").split("&").filter(Boolean);
     for (const entry of entries) {
       try {
         const [, key, value] = entry.match(/^([^=]*)=?(.*)$/s);
-        readEntry(state, unquote(key), unquote(value), sizes);
+        readEntry(state, unquote(key), unquote(value), sizes, problems);
       } catch (error) {
         problems.push(error.message);
       }
@@ -94,13 +95,13 @@ var d2lbert = globalThis.d2lbert || {};
     }
   }
 
-  function readEntry(state, key, value, sizes) {
+  function readEntry(state, key, value, sizes, problems) {
     const most = {layer: sizes.num_blks, head: sizes.num_heads,
                   token: sizes.max_len - 1, step: STEPS};
     if (key === "text") {
-      state.text = readText(value, sizes.max_len);
+      state.text = readText(value, sizes.max_len, problems);
     } else if (key === "with") {
-      [state.other] = readText(value, sizes.max_len);
+      [state.other] = readText(value, sizes.max_len, problems);
     } else if (key === "view") {
       state.view = oneOf(value);
     } else if (key in most) {
@@ -111,21 +112,24 @@ var d2lbert = globalThis.d2lbert || {};
     }
   }
 
-  function readText(value, maxLength) {
+  function readText(value, maxLength, problems) {
     const parts = value.split("|");
     if (parts.length > 2) {
-      throw new Error(`The text in the address has ${parts.length} ` +
-                      "sentences; the model reads one or two.");
+      problems.push(`The text in the address has ${parts.length} sentences; ` +
+                    "the model reads one or two.");
     }
     if (value.replace(/\[[^[\]]*\]/g, "").match(/[[\]]/)) {
-      throw new Error("A bracket in the address has no partner: a hidden " +
-                      "word is written [word].");
+      problems.push("A bracket in the address has no partner: a hidden " +
+                    "word is written [word].");
     }
     const text = [0, 1].map((i) => d2lbert.words(parts[i] ?? ""));
     const length = d2lbert.numTokens(text);
     if (length > maxLength) {
-      throw new Error(`The text in the address has ${length} tokens; the ` +
-                      `model reads at most ${maxLength}.`);
+      problems.push(`The text in the address has ${length} tokens; the ` +
+                    `model reads the first ${maxLength}.`);
+    }
+    while (d2lbert.numTokens(text) > maxLength) {
+      text[text[1].length ? 1 : 0].pop();
     }
     return text;
   }

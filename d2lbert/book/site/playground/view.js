@@ -65,14 +65,17 @@ var d2lbert = globalThis.d2lbert || {};
 
     /** Show what an address asks for. */
     load(address) {
-      const read = (text) => d2lbert.readAddress(text, this.model.sizes);
-      const {state, problems} = read(address);
+      const read = (text, without) => d2lbert.readAddress(
+        text, this.model.sizes, without);
+      const {state, problems} = read(
+        address, this.state?.text ?? read(START).state.text);
       const plain = d2lbert.writeAddress(state);
       const example = d2lbert.examples.find(({address: other}) =>
         d2lbert.writeAddress(read(other).state) === plain);
       this.state = state;
       this.fields.forEach((field, i) => { field.words = state.text[i]; });
       this.panels.vectors.load(this);
+      this.isRefused = problems.length > 0;
       this.update();
       find("look").textContent = example?.look ?? "";
       this.notice(problems.join(" "));
@@ -93,6 +96,7 @@ var d2lbert = globalThis.d2lbert || {};
 
     typed() {
       this.notice("");
+      this.isRefused = false;
       this.state.text = this.fields.map((field) => field.words);
       this.update();
     }
@@ -101,6 +105,7 @@ var d2lbert = globalThis.d2lbert || {};
     set(changes) {
       Object.assign(this.state, changes);
       this.notice("");
+      this.isRefused = false;
       if (changes.text) {
         this.fields.forEach((field, i) => { field.words = changes.text[i]; });
       }
@@ -143,11 +148,15 @@ var d2lbert = globalThis.d2lbert || {};
       this.fields[1].node.classList.toggle("unused", isOne);
     }
 
-    /** Let address and spoken answer follow, when the reader pauses. */
+    /** Let address and spoken answer follow, when the reader pauses.
+
+        An address with a fault stays until then, to be mended. */
     follow() {
       clearTimeout(this.timer);
       this.timer = setTimeout(() => {
-        history.replaceState(null, "", d2lbert.writeAddress(this.state));
+        if (!this.isRefused) {
+          history.replaceState(null, "", d2lbert.writeAddress(this.state));
+        }
         const says = this.panels[this.state.view].says;
         find("says").textContent = says?.call(
           this.panels[this.state.view], this) ?? "";

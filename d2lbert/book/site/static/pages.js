@@ -1,4 +1,4 @@
-/* Long code folds. */
+/* Long code folds, and nothing is folded on paper. */
 "use strict";
 
 const LONG = 30;  // lines
@@ -23,3 +23,9 @@ function fold(block) {
 }
 
 document.querySelectorAll("article .highlight-ipython3").forEach(fold);
+
+addEventListener("beforeprint", () => {
+  for (const details of document.querySelectorAll("article details")) {
+    details.open = true;
+  }
+});
