@@ -10,6 +10,7 @@ Processes are torchrun's. `DistributedDataParallel` adds up their gradients
 (Zhao et al., 2023).
 """
 
+import atexit
 import copy
 import os
 from datetime import timedelta
@@ -116,7 +117,14 @@ def join_workers(is_sharded=False):
             torch.cuda.set_device(
                 int(local_rank) % torch.cuda.device_count())
         distributed.init_process_group(engines, timeout=TIMEOUT)
+        atexit.register(leave)
     return ProcessGroup(is_sharded)
+
+
+def leave():
+    """End the threads of the group, which would abort a process that ends."""
+    if distributed.is_initialized():
+        distributed.destroy_process_group()
 
 
 def seed_step(seed, step, workers):
