@@ -2,12 +2,12 @@
 
 import base64
 import io
-import re
 from pathlib import Path
+from xml.etree import ElementTree
 
 from PIL import Image
 
-POINT = 96 / 72  # pixels
+POINT = 96 / 72  # pixels; a drawing is measured in points
 SMALLEST = 16  # pixels; nothing drawn for a reader is smaller
 
 
@@ -27,13 +27,35 @@ def picture_problem(data: str) -> str:
     return "holds a blank PNG" if is_blank else ""
 
 
-def size(path: Path) -> tuple[int, int]:
-    """Width and height of a PNG or of one of our drawings, in pixels."""
-    if path.suffix != ".svg":
-        with Image.open(path) as image:
+def png_size(data: bytes) -> tuple[int, int]:
+    """(width, height) of a PNG in pixels.
+
+    Raises:
+        ValueError: if it is none.
+    """
+    try:
+        with Image.open(io.BytesIO(data), formats=["PNG"]) as image:
             return image.size
-    head = path.read_text("utf-8")[:2000]
-    width, height = (
-        re.findall(rf'<svg[^>]*\s{name}="([\d.]+)pt"', head)[0]
-        for name in ("width", "height"))
-    return round(float(width) * POINT), round(float(height) * POINT)
+    except (OSError, SyntaxError):
+        raise ValueError("is no PNG picture") from None
+
+
+def svg_size(data: bytes) -> tuple[float, float]:
+    """(width, height) of a drawing, in the units of its `viewBox`.
+
+    Raises:
+        ValueError: if it has none.
+    """
+    try:
+        box = ElementTree.fromstring(data).attrib["viewBox"].split()
+        return float(box[2]), float(box[3])
+    except (ElementTree.ParseError, KeyError, IndexError) as error:
+        raise ValueError(f"is no drawing with a viewBox: {error}") from None
+
+
+def size(path: Path) -> tuple[int, int]:
+    """(width, height) in pixels of a PNG or of one of our drawings."""
+    if path.suffix != ".svg":
+        return png_size(path.read_bytes())
+    width, height = svg_size(path.read_bytes())
+    return round(width * POINT), round(height * POINT)

@@ -11,8 +11,17 @@
     search.py     texts for the excerpts of search
     forward.py    BERT in NumPy, for what a page needs when it is built
     playground.py bert.mini in a page
+    deck.py       the slides of a chapter, from its slide cells
+    pulls.py      what a slide pulls in: code, outputs, plots, drawings
+    markup.py     pieces of a slide as HTML, and their sizes
+    slides.py     the decks as files
+    mathjax.py    formulas without a network
+    chromium.py   the browser that prints
+    pdf.py        the book on paper
     links.py      does every link lead somewhere?
     build.py      all of it
     playground/   its page, its scripts and their style
+    stage/        templates, style and script of the decks
+    templates/    what the theme's sidebar has besides
     static/       colours, style and scripts of the pages
 """

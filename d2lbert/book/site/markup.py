@@ -4,14 +4,12 @@ Nothing that comes from a chapter or from an output is taken as HTML.
 """
 
 import functools
-import struct
 import textwrap
 from contextlib import suppress
 from dataclasses import dataclass
 from html import escape
 from itertools import chain
 from typing import Any
-from xml.etree import ElementTree
 
 from markdown_it import MarkdownIt
 from mdit_py_plugins.dollarmath import dollarmath_plugin
@@ -157,28 +155,3 @@ def code_sizes(blocks: list[Pre], width: int, height: int) -> list[int]:
 def _columns(width: int, size: int = SIZES[-1]) -> int:
     """How many letters of a size fit into px."""
     return int((width - FRAME) / ADVANCE / size)
-
-
-def png_size(data: bytes) -> tuple[int, int]:
-    """(width, height) of a PNG picture in px.
-
-    Raises:
-        ValueError: if it is none.
-    """
-    if data[:8] != b"\x89PNG\r\n\x1a\n" or len(data) < 24:
-        raise ValueError("is no PNG picture")
-    width, height = struct.unpack(">II", data[16:24])
-    return width, height
-
-
-def svg_size(data: bytes) -> tuple[float, float]:
-    """(width, height) of a drawing, from its `viewBox`.
-
-    Raises:
-        ValueError: if it has none.
-    """
-    try:
-        box = ElementTree.fromstring(data).attrib["viewBox"].split()
-        return float(box[2]), float(box[3])
-    except (ElementTree.ParseError, KeyError, IndexError) as error:
-        raise ValueError(f"is no drawing with a viewBox: {error}") from None

@@ -2,14 +2,13 @@
 
 import base64
 import hashlib
-import io
 import re
 from pathlib import Path
 
 from nbformat import NotebookNode
-from PIL import Image
 
 from d2lbert.book.config import BookError
+from d2lbert.book.pictures import png_size
 from d2lbert.files import write_whole
 
 COLOURS = re.compile(r"\x1b\[[0-9;]*m")  # of a terminal
@@ -29,8 +28,7 @@ class Pictures:
         name = hashlib.sha256(png).hexdigest()[:16] + ".png"
         if not (self.folder / name).exists():
             write_whole(self.folder / name, png)
-        with Image.open(io.BytesIO(png), formats=["PNG"]) as image:
-            return name, *image.size
+        return name, *png_size(png)
 
 
 def output_text(outputs: list[NotebookNode], pictures: Pictures,

@@ -25,13 +25,14 @@ from d2lbert.book.config import Book, BookError
 from d2lbert.book.exercises import roles, tags
 from d2lbert.book.include import find_source
 from d2lbert.book.notebook import read_notebook
-from d2lbert.book.site.markup import Picture, Pre, png_size, svg_size
+from d2lbert.book.pictures import png_size, svg_size
+from d2lbert.book.site.markup import Picture, Pre
+from d2lbert.book.site.outputs import COLOURS
 from d2lbert.book.source import INCLUDE, LABEL, chapter_cells
 
 PULL = re.compile(r"\{(code|output|plot|drawing):([\w.-]+)(?:\|(.*))?\}")
 START = re.compile(r"\{(?:code|output|plot|drawing)\b")
 ALT = re.compile(r"!\[([^\]]*)\]\(img/([^)\s]+)\)")
-ANSI = re.compile(r"\x1b\[[0-9;]*m")
 FOLDER = "img"  # of the pictures, beside a deck
 FORWARD = "forward", "hybrid_forward", "__call__"
 
@@ -156,7 +157,7 @@ def _output(found: Material, label: str, part: str) -> Pre:
             pieces.append(output.text)
         elif "image/png" not in output.get("data", {}):
             pieces.append(output.get("data", {}).get("text/plain", ""))
-    text = ANSI.sub("", "".join(pieces)).strip("\n")
+    text = COLOURS.sub("", "".join(pieces)).strip("\n")
     if not text.strip():
         raise BookError("the cell printed no text")
     return Pre("output", _lines(text, part))
