@@ -26,6 +26,8 @@ def browser():
 def axe(page):
     """Serious faults that axe-core finds, each with where it is."""
     module = pytest.importorskip("axe_playwright_python.sync_playwright")
+    # Colours on their way to those of the dark are not judged
+    page.add_style_tag(content="* { transition: none !important }")
     # It would fetch the style sheets again, which pages of files may not.
     options = {"preload": False}
     found = module.Axe().run(page, options=options).response["violations"]
