@@ -57,6 +57,9 @@ lab: setup
 build: setup
 	$(BIN)/python -m d2lbert.book build --jobs $(JOBS) $(if $(CHAPTER),--chapter $(CHAPTER)) $(if $(BACKEND),--backend $(BACKEND))
 
+site: setup
+	$(BIN)/python -m d2lbert.book site $(if $(filter-out 0,$(OPEN)),--open) $(if $(filter-out 0,$(PDF)),--pdf)
+
 slides: setup
 	$(BIN)/python -m d2lbert.book slides $(if $(filter-out 0,$(PDF)),--pdf)
 
@@ -66,9 +69,6 @@ test: setup
 	$(BIN)/mypy
 	$(if $(PYTHON_NUMPY1),$(MAKE) test-numpy1,@echo "$(NO_NUMPY1)")
 	$(BIN)/python -m pytest -n $(JOBS)
-
-site: setup
-	$(BIN)/python -m d2lbert.book site $(if $(filter-out 0,$(OPEN)),--open) $(if $(filter-out 0,$(PDF)),--pdf)
 
 check: setup
 	$(BIN)/python -m d2lbert.book check

@@ -1,13 +1,12 @@
 """Debian's Chromium for tests of pages, which it opens as files."""
 
-import shutil
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 
-PROGRAMS = "chromium", "chromium-browser", "google-chrome"
+from d2lbert.book.site.chromium import browser_options, browser_path
 
 
 @pytest.fixture(scope="module")
@@ -15,12 +14,10 @@ def browser():
     """Closed after each file: its event loop would be in others' way."""
     playwright = pytest.importorskip(
         "playwright.sync_api", reason="playwright is not installed")
-    program = next(filter(None, map(shutil.which, PROGRAMS)), None)
-    if not program:
+    if not browser_path():
         pytest.skip("Chromium is not installed")
     with playwright.sync_playwright() as driver:
-        yield driver.chromium.launch(
-            executable_path=program, args=["--no-sandbox"])
+        yield driver.chromium.launch(**browser_options())
 
 
 def axe(page):

@@ -11,6 +11,7 @@ from browser import browser, window  # noqa: F401
 
 from d2lbert.book.__main__ import main
 from d2lbert.book.config import BookError, load_book
+from d2lbert.book.site.chromium import print_page
 from d2lbert.book.site.deck import make_deck
 from d2lbert.book.site.markup import Pre
 from d2lbert.book.source import chapter_cells
@@ -390,7 +391,7 @@ def test_every_slide_fits(decks, browser, chapter):  # noqa: F811
             assert last.locator("li").count() >= 5, where
             for theme in "light", "dark":
                 assert page.evaluate(CONTRAST) == [], (where, theme)
-                page.evaluate("toggleTheme()")
+                page.evaluate("theme.toggle()")
             assert page.problems == [], where
 
 
@@ -481,7 +482,8 @@ def test_on_a_phone_a_deck_is_a_page(decks, browser):  # noqa: F811
 def test_a_deck_prints_a_slide_a_page(decks, browser, tmp_path):  # noqa: F811
     shutil.copytree(decks, tmp_path / "slides")
     path = tmp_path / "slides" / "jax" / "01-bert.html"
-    slides_module.print_page(browser, path)
+    print_page(browser, f"{path.as_uri()}?print-pdf",
+               path.with_suffix(".pdf"))
     data = path.with_suffix(".pdf").read_bytes()
     deck = make_deck(BOOK, "bert", "jax")
     pages = len(re.findall(rb"/Type\s*/Page\b", data))

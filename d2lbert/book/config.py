@@ -137,10 +137,12 @@ def load_book(root: str | Path = ".") -> Book:
     try:
         tables = tomllib.loads((root / "book.toml").read_text("utf-8"))
         about, how = tables["book"], tables["build"]
+        site = tables.get("site", {})
+        _known("entry of [site]", tuple(site), ("repository", "cards"))
         book = Book(root, about["title"], tuple(about["authors"]),
                     about["language"], about["description"],
                     tuple(how["chapters"]), tuple(how["backends"]),
-                    **tables.get("site", {}))
+                    site.get("repository", ""), site.get("cards", {}))
     except FileNotFoundError:
         raise BookError(f"no book.toml in {root}: run this in the folder "
                         "of the book") from None
@@ -148,9 +150,6 @@ def load_book(root: str | Path = ".") -> Book:
         raise BookError(f"book.toml: {error}") from None
     except KeyError as error:
         raise BookError(f"book.toml has no entry {error}") from None
-    except TypeError:
-        raise BookError("book.toml: [site] has the entries repository and "
-                        "cards, and no others") from None
     _known("chapter", tuple(book.cards), book.chapters)
     _known("backend", [b for b in book.backends if b not in BACKENDS],
            tuple(BACKENDS))

@@ -37,6 +37,8 @@ TAGS = ("nbval-ignore-output", "raises-exception")
 SLIDE, PAGE, LABEL = "slide", "page", "label-"
 INCLUDE = re.compile(r"\{\{#include ([\w.]+):([\w.]+)\}\}\s*")
 IMAGE = re.compile(r"""(\]\(|\ssrc=["'])(img/[^)\s"']+)""")
+# (its description, its file) of a drawing, also in README
+DRAWING = re.compile(r"!\[([^]]*)\]\((?:notebooks/)?img/([\w.-]+)\)")
 CHAPTER = re.compile(r"\{chapter:([^|}]*)(?:\|([^}]*))?\}")
 TITLE = re.compile(r"^# +(.*?) *$", re.MULTILINE)
 MAGIC = "%%module"
@@ -102,9 +104,7 @@ def make(book: Book, target: Target) -> NotebookNode:
     if is_solutions:
         chosen.insert(0, _solutions_title(book, target))
     else:
-        number = book.number(chapter)
-        chosen[0].source = TITLE.sub(
-            rf"# {number} · \1", chosen[0].source, count=1)
+        chosen[0].source = numbered(book, chapter, chosen[0].source)
     for cell in chosen:
         _set_tags(cell, is_solutions)
     chosen.append(_navigation(book, target))
@@ -190,6 +190,18 @@ def read_cells(book: Book, chapter: str) -> list[NotebookNode]:
 @functools.lru_cache(maxsize=32)  # each is read for several notebooks
 def _parse(text: str) -> list[NotebookNode]:
     return jupytext.reads(text, fmt="md:myst").cells
+
+
+def numbered(book: Book, chapter: str, text: str) -> str:
+    """The text with the chapter's number in its title."""
+    return TITLE.sub(rf"# {book.number(chapter)} · \1", text, count=1)
+
+
+def prose(book: Book, chapter: str, backend: str) -> list[str]:
+    """What one reads of a chapter for a backend, without its exercises."""
+    return [cell.source for cell in read_chapter(book, chapter)
+            if is_for(backend, cell) and cell.cell_type == "markdown"
+            and not roles(cell)]
 
 
 def title(book: Book, chapter: str, backend: str) -> str:

@@ -1,6 +1,5 @@
 """The page of a chapter: prose once, a tab a backend where they differ."""
 
-import re
 from collections.abc import Callable, Iterator
 from itertools import groupby
 
@@ -8,10 +7,10 @@ from d2lbert.backends import BACKENDS
 from d2lbert.book.config import Book, Target
 from d2lbert.book.site.deck import deck_name, has_slides
 from d2lbert.book.site.outputs import Pictures
-from d2lbert.book.site.parts import Part, chapter_parts, grouped, targets_of
+from d2lbert.book.site.parts import Part, chapter_parts, targets_of
+from d2lbert.book.source import numbered
 
 BINDER = "https://mybinder.org/v2/gh"  # builds environment.yml
-TITLE = re.compile(r"^# +(.*?) *$", re.MULTILINE)
 
 
 def chapter_page(book: Book, chapter: str, pictures: Pictures) -> str:
@@ -21,9 +20,7 @@ def chapter_page(book: Book, chapter: str, pictures: Pictures) -> str:
         BookError: with all that is wrong in the chapter or not built.
     """
     first, *parts = chapter_parts(book, chapter, pictures)
-    number = book.number(chapter)
-    head, _, rest = TITLE.sub(
-        rf"# {number} · \1", first.text, count=1).partition("\n\n")
+    head, _, rest = numbered(book, chapter, first.text).partition("\n\n")
     blocks = [head, _notebooks(book, chapter), rest]
     for is_exercise, some in groupby(parts, lambda part: bool(part.role)):
         for is_solution, own in groupby(
@@ -40,11 +37,12 @@ def _place(part: Part) -> int:
 
 
 def _blocks(parts: list[Part], backends: tuple[str, ...]) -> Iterator[str]:
-    for is_shared, some in grouped(parts, backends):
+    for is_shared, some in groupby(
+            parts, lambda part: part.is_shared(backends)):
         if is_shared:
             yield from (part.text for part in some)
         else:
-            yield frameworks(some, backends)
+            yield frameworks(list(some), backends)
 
 
 def frameworks(parts: list[Part], backends: tuple[str, ...]) -> str:

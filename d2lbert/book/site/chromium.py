@@ -4,10 +4,12 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from d2lbert.book.config import BookError
 
+PATIENCE = 120_000  # milliseconds, for the formulas of a whole book
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
 NEEDED = "install what the site needs with `pip install -e '.[site]'`"
 
@@ -22,6 +24,21 @@ def browser_options() -> dict[str, Any]:
     is_root = hasattr(os, "geteuid") and os.geteuid() == 0
     return {"executable_path": browser_path(),
             "args": ["--no-sandbox"] if is_root else []}
+
+
+def print_page(found: Any, address: str, path: Path) -> None:
+    """Print a page, which says by `data-ready` that it is whole, to a PDF.
+
+    Args:
+        found: what `browser` gives.
+    """
+    tab = found.new_page()
+    tab.goto(address)
+    tab.wait_for_selector("html[data-ready]", state="attached",
+                          timeout=PATIENCE)
+    tab.pdf(path=path, outline=True, tagged=True,
+            prefer_css_page_size=True, print_background=True)
+    tab.close()
 
 
 @contextmanager

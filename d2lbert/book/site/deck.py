@@ -29,7 +29,7 @@ from nbformat import NotebookNode
 
 from d2lbert.backends import BACKENDS
 from d2lbert.book.config import Book, BookError, Target, collect
-from d2lbert.book.exercises import headings, roles, tags
+from d2lbert.book.exercises import headings, tags
 from d2lbert.book.site.markup import (
     GAP,
     Picture,
@@ -43,8 +43,8 @@ from d2lbert.book.source import (
     CHAPTER,
     SLIDE,
     is_for,
+    prose,
     read_cells,
-    read_chapter,
     title,
 )
 from d2lbert.book.times import Times
@@ -286,14 +286,12 @@ def _rows(part: str, letters: float) -> int:
 def _first(found: Material) -> Slide:
     """The title, what one learns, and the time."""
     book, chapter, backend = found.book, found.chapter, found.backend
-    prose = [cell.source for cell in read_chapter(book, chapter)
-             if is_for(backend, cell) and cell.cell_type == "markdown"
-             and not roles(cell)]
-    match = ABLE.search("\n\n".join(prose))
+    texts = prose(book, chapter, backend)
+    match = ABLE.search("\n\n".join(texts))
     if not match:
         raise BookError("the chapter has no entry **You will be able to**")
     able = " ".join(match[1].split())
-    time = Times(book).sentence(chapter, prose, [backend])
+    time = Times(book).sentence(chapter, texts, [backend])
     name = BACKENDS[backend].title
     body = (f'<p class="framework {backend}">{name}</p>'
             f'<p class="able">You will be able to</p>'

@@ -1,6 +1,5 @@
 """The front page: what the course is, and a way into each chapter."""
 
-import re
 from html import escape
 from itertools import takewhile
 from pathlib import Path
@@ -9,11 +8,10 @@ from string import Template
 from d2lbert.book.config import Book, BookError
 from d2lbert.book.pictures import size
 from d2lbert.book.site.parts import plain
-from d2lbert.book.source import title
+from d2lbert.book.source import DRAWING, title
 
 HERE = Path(__file__).parent
 RESULTS = "2,000 steps of 64 pairs"  # the table of README to show
-PICTURE = re.compile(r"!\[([^]]*)\]\((?:notebooks/)?img/([\w.-]+)\)")
 
 
 def front_page(book: Book) -> str:
@@ -54,7 +52,7 @@ def descriptions(root: Path) -> dict[str, str]:
              (root / "README.md", *sorted((root / "notebooks").glob("*.md")))
              if path.is_file()]
     return {name: plain(alt) for text in texts
-            for alt, name in PICTURE.findall(text)}
+            for alt, name in DRAWING.findall(text)}
 
 
 def _card(book: Book, chapter: str, described: dict[str, str]) -> str:

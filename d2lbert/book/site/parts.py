@@ -5,9 +5,7 @@ each backend that has it. The texts are MyST Markdown.
 """
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import groupby
 
 from nbformat import NotebookNode
 
@@ -24,8 +22,8 @@ from d2lbert.book.source import (
     chapter_cells,
     find_targets,
     is_for,
+    prose,
     read_cells,
-    read_chapter,
     shown_code,
     title,
     without,
@@ -129,8 +127,8 @@ def _alt(cell: NotebookNode, after: list[NotebookNode]) -> str:
     """What a cell's picture shows: its `alt`, or else the caption below."""
     if "alt" in cell.metadata:
         return str(cell.metadata["alt"])
-    prose = next((c.source for c in after if c.cell_type == "markdown"), "")
-    match = CAPTION.match(prose)
+    below = next((c.source for c in after if c.cell_type == "markdown"), "")
+    match = CAPTION.match(below)
     return plain(match[0]) if match else ""
 
 
@@ -149,16 +147,9 @@ def _prose(book: Book, chapter: str, text: str) -> str:
         f"(/{match[1]}.md)"), text)
     text = PLAY.sub(r'<a href="playground.html#\1">\2</a>', text)
     if "{times}" in text:
-        text = text.replace("{times}", times(book, chapter))
+        text = text.replace("{times}", Times(book).sentence(
+            chapter, prose(book, chapter, book.backends[0])))
     return text
-
-
-def times(book: Book, chapter: str) -> str:
-    """How long a chapter takes, in words."""
-    prose = (cell.source for cell in read_chapter(book, chapter)
-             if cell.cell_type == "markdown" and not roles(cell)
-             and is_for(book.backends[0], cell))
-    return Times(book).sentence(chapter, prose)
 
 
 def code_of(book: Book, chapter: str, backend: str, source: str) -> str:
@@ -185,14 +176,6 @@ def _place(module: str, lines: list[str]) -> str:
              if (match := re.match(r"(?:class |def |)(\w+)\b *[(:=]", line))]
     place = f"#{anchor(module, names[0])}" if names else ""
     return f"[{path}](/code/{module}.md{place})"
-
-
-def grouped(parts: list[Part], backends: tuple[str, ...]
-            ) -> Iterator[tuple[bool, list[Part]]]:
-    """(shared?, parts) of parts in a row that are shared, or that are not."""
-    for is_shared, found in groupby(
-            parts, lambda part: part.is_shared(backends)):
-        yield is_shared, list(found)
 
 
 def targets_of(book: Book, chapter: str, is_solutions: bool) -> list[Target]:

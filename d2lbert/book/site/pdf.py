@@ -14,7 +14,7 @@ from bs4 import BeautifulSoup, Tag
 from d2lbert import __version__
 from d2lbert.backends import BACKENDS
 from d2lbert.book.config import Book
-from d2lbert.book.site.chromium import browser
+from d2lbert.book.site.chromium import browser, print_page
 from d2lbert.book.source import title
 
 HERE = Path(__file__).parent
@@ -23,26 +23,18 @@ SCREEN = (".headerlink", ".copybtn", ".notebooks", ".unfold",
           ".article-header-buttons", "script")
 
 
-def print_book(book: Book, pages: Path) -> list[Path]:
+def print_book(book: Book, pages: Path) -> None:
     """Print `<title>-<backend>.pdf` into the folder of the site.
 
     Raises:
         BookError: if there is no Chromium, or it does not print.
     """
-    printed = []
-    for backend in book.backends:
-        path = pages / f"{book.title}-{backend}.html"
-        path.write_text(one_page(book, pages, backend), "utf-8")
-        printed.append(path.with_suffix(".pdf"))
-        with browser() as found:
-            tab = found.new_page()
-            tab.goto(path.as_uri())
-            tab.wait_for_selector("html[data-ready]", state="attached",
-                                  timeout=120_000)
-            tab.pdf(path=printed[-1], outline=True, tagged=True,
-                    prefer_css_page_size=True, print_background=True)
-        path.unlink()
-    return printed
+    with browser() as found:
+        for backend in book.backends:
+            path = pages / f"{book.title}-{backend}.html"
+            path.write_text(one_page(book, pages, backend), "utf-8")
+            print_page(found, path.as_uri(), path.with_suffix(".pdf"))
+            path.unlink()
 
 
 def one_page(book: Book, pages: Path, backend: str) -> str:

@@ -40,7 +40,8 @@ def write_playground(folder: Path) -> None:
     files = {path.name: path.read_bytes()
              for path in (_SITE / "playground").iterdir() if path.is_file()}
     page = files.pop("index.html")
-    files["colors.css"] = (_SITE / "static" / "colors.css").read_bytes()
+    files |= {name: (_SITE / "static" / name).read_bytes()
+              for name in ("colors.css", "theme.js")}
     files["bert-mini.js"] = bert_mini_script().encode()
     for name, data in files.items():
         write_whole(Path(folder, "playground", name), data)

@@ -28,11 +28,10 @@ from d2lbert.book.notebook import read_notebook
 from d2lbert.book.pictures import png_size, svg_size
 from d2lbert.book.site.markup import Picture, Pre
 from d2lbert.book.site.outputs import COLOURS
-from d2lbert.book.source import INCLUDE, LABEL, chapter_cells
+from d2lbert.book.source import DRAWING, INCLUDE, LABEL, chapter_cells
 
 PULL = re.compile(r"\{(code|output|plot|drawing):([\w.-]+)(?:\|(.*))?\}")
 START = re.compile(r"\{(?:code|output|plot|drawing)\b")
-ALT = re.compile(r"!\[([^\]]*)\]\(img/([^)\s]+)\)")
 FOLDER = "img"  # of the pictures, beside a deck
 FORWARD = "forward", "hybrid_forward", "__call__"
 
@@ -69,7 +68,7 @@ def gather(book: Book, chapter: str, backend: str) -> Material:
     for cell in chapter_cells(book, chapter, backend):
         if cell.cell_type == "markdown":
             found.alts |= {name: " ".join(alt.split())
-                           for alt, name in ALT.findall(cell.source)}
+                           for alt, name in DRAWING.findall(cell.source)}
             continue
         if not roles(cell) - {"carry"}:
             text = cell.source.replace("{backend}", backend)

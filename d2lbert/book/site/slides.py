@@ -19,7 +19,7 @@ from typing import Any
 
 from d2lbert.backends import BACKENDS
 from d2lbert.book.config import Book, BookError, collect, load_book
-from d2lbert.book.site.chromium import NEEDED, browser
+from d2lbert.book.site.chromium import NEEDED, browser, print_page
 from d2lbert.book.site.deck import (
     Deck,
     Slide,
@@ -33,7 +33,8 @@ from d2lbert.book.site.mathjax import copy_mathjax
 from d2lbert.book.site.pulls import FOLDER
 
 STATIC = "_static"
-OURS = "deck.css", "deck.js", "theme.js"
+OURS = ("stage/deck.css", "stage/deck.js", "static/colors.css",
+        "static/theme.js")
 # {file below _static: (package, a file of it)}
 LIBRARIES = {
     "reveal/reveal.js": ("sphinx_revealjs", "dist/reveal.js"),
@@ -80,8 +81,11 @@ def write_decks(book: Book, folder: Path, pdf: bool = False) -> None:
         _write_deck(book, deck, folder)
     (folder / "index.html").write_text(_index(book, decks), "utf-8")
     if pdf:
-        _print([folder / deck.backend / deck_name(book, deck)
-                for deck in decks])
+        with browser() as found:
+            for deck in decks:
+                path = folder / deck.backend / deck_name(book, deck)
+                print_page(found, f"{path.as_uri()}?print-pdf",
+                           path.with_suffix(".pdf"))
     print(f"{len(decks)} decks, {sum(len(d.slides) for d in decks)} slides")
 
 
@@ -144,9 +148,8 @@ def _write_static(folder: Path) -> None:
     copy_mathjax(folder / "mathjax")
     site = resources.files("d2lbert.book.site")
     for name in OURS:
-        (folder / name).write_bytes(site.joinpath("stage", name).read_bytes())
-    (folder / "colors.css").write_bytes(
-        site.joinpath("static", "colors.css").read_bytes())
+        (folder / Path(name).name).write_bytes(
+            site.joinpath(name).read_bytes())
     for name, source in LIBRARIES.items():
         shutil.copyfile(_library(*source), folder / name)
 
@@ -159,20 +162,3 @@ def _library(package: str, end: str) -> Path:
             if path.as_posix().endswith(f"/{end}"):
                 return path
     raise BookError(f"there is no {end} of {package}: {NEEDED}")
-
-
-def _print(pages: list[Path]) -> None:
-    """Each page to a PDF file beside it."""
-    with browser() as found:
-        for path in pages:
-            print_page(found, path)
-
-
-def print_page(browser: Any, path: Path) -> None:
-    """A deck to a PDF file beside it, a slide a sheet."""
-    tab = browser.new_page()
-    tab.goto(f"{path.as_uri()}?print-pdf")
-    tab.wait_for_selector("html[data-ready]", state="attached")
-    tab.pdf(path=path.with_suffix(".pdf"), outline=True, tagged=True,
-            prefer_css_page_size=True, print_background=True)
-    tab.close()

@@ -17,7 +17,8 @@ d2lbert.panels = d2lbert.panels || {};
       panel.append(element("div", {class: "attention"}, this.map, element(
         "div", {class: "beside"}, this.readout, this.heads,
         element("p", {class: "quiet"}, "A row shows where its token reads " +
-          "from: the softmax of its scores, query times key over √64. A row " +
+          "from: the softmax of its scores, query times key over the " +
+          "root of its length. A row " +
           "sums to 1. " +
           "Arrow keys go from cell to cell."))));
     },

@@ -164,6 +164,16 @@ var d2lbert = globalThis.d2lbert || {};
     }
   }
 
+  /** Let a button change the mode and say which it is. */
+  d2lbert.themeButton = function (button) {
+    const say = () => {
+      button.textContent = `Theme: ${document.documentElement.dataset.mode}`;
+    };
+    document.documentElement.addEventListener("themechange", say);
+    button.addEventListener("click", () => theme.next());
+    say();
+  };
+
   d2lbert.start = function () {
     d2lbert.playground = new Playground();
   };

@@ -65,7 +65,7 @@
       event.stopPropagation();  // reveal.js would pause
       showKeys();
     }
-    if (event.key === "d" || event.key === "D") toggleTheme();
+    if (event.key === "d" || event.key === "D") theme.toggle();
   }
 
   let timer = 0;
@@ -80,7 +80,7 @@
   }
 
   const does = {
-    theme: () => toggleTheme(),
+    theme: () => theme.toggle(),
     help: showKeys,
     notes: () => window.deck.getPlugin("notes").open(),
     prev: () => window.deck.prev(),
@@ -89,6 +89,14 @@
 
   for (const button of document.querySelectorAll("[data-do]"))
     button.addEventListener("click", () => does[button.dataset.do]());
+
+  function sayTheme() {
+    const isDark = root.dataset.theme === "dark";
+    document.querySelector("[data-do=theme]").setAttribute(
+      "aria-pressed", String(isDark));
+  }
+  root.addEventListener("themechange", sayTheme);
+  sayTheme();
 
   // Space and Enter on a button are the button's and not the deck's.
   for (const part of [document.querySelector(".bar"), keys])

@@ -3,7 +3,7 @@
    FRAMEWORKS, {name: title}, comes from the package's own table. */
 "use strict";
 
-const framework = (() => {
+(() => {
   const KEY = "framework";
   const names = Object.keys(FRAMEWORKS);
   const root = document.documentElement;
@@ -105,7 +105,8 @@ const framework = (() => {
   }
 
   const rules = names.map((name) => (
-    `[data-framework="${name}"] .only:not(.${name}) { display: none }`));
+    `[data-framework="${name}"] .only:not(.${name}) { display: none }
+     .columns .${name} { --own: var(--${name}) }`));
   const style = document.createElement("style");
   style.textContent = rules.join("\n");
   document.head.append(style);
@@ -121,6 +122,4 @@ const framework = (() => {
     }
     show(root.dataset.framework);
   });
-
-  return { choose };
 })();

@@ -2,16 +2,11 @@
 "use strict";
 
 (() => {
+  const { bar, element, share } = d2lbert;
   const box = document.getElementById("line");
   const words = box.dataset.words.split(" ");
   const model = d2lbert.load(d2lbert.mini);
   let hidden = Number(box.dataset.hidden);
-
-  function make(tag, options, ...children) {
-    const element = Object.assign(document.createElement(tag), options);
-    element.append(...children);
-    return element;
-  }
 
   function guesses() {
     const asked = words.map((word, i) => (i === hidden ? "<mask>" : word));
@@ -22,36 +17,30 @@
   }
 
   function wordButton(word, i) {
-    const button = make("button", {
-      type: "button",
-      className: "word",
-      textContent: i === hidden ? "?" : word,
-      onclick: () => {
-        hidden = i;
-        show();
-        box.querySelectorAll(".word")[i].focus();
-      },
-    });
-    button.setAttribute("aria-pressed", i === hidden);
-    button.setAttribute("aria-label", i === hidden ? `${word}, hidden` : `hide ${word}`);
-    return button;
+    const isHidden = i === hidden;
+    const hide = () => {
+      hidden = i;
+      show();
+    };
+    return element("button", {
+      type: "button", class: "word", "data-key": i, onclick: hide,
+      "aria-pressed": String(isHidden),
+      "aria-label": isHidden ? `${word}, hidden` : `hide ${word}`,
+    }, isHidden ? "?" : word);
   }
 
   function guess([word, chance]) {
-    const bar = make("span", { className: "bar" });
-    bar.style.setProperty("--share", chance);
-    const percent = `${(100 * chance).toFixed(chance < 0.1 ? 1 : 0)} %`;
-    return make("li", { className: word === words[hidden] ? "was" : "" },
-      make("span", {}, word), bar, make("span", {}, percent));
+    return element("li", { class: word === words[hidden] ? "was" : "" },
+      element("span", {}, word), bar(chance), element("span", {}, share(chance)));
   }
 
   function show() {
     const text = words.map((word, i) => (i === hidden ? `[${word}]` : word)).join("+");
-    box.replaceChildren(
-      make("p", { className: "words" }, ...words.map(wordButton)),
-      make("ol", { className: "guesses" }, ...guesses().map(guess)),
-      make("p", {}, "Click a word to hide it. ",
-        make("a", { href: `playground.html#text=${text}` },
+    d2lbert.replace(box,
+      element("p", { class: "words" }, ...words.map(wordButton)),
+      element("ol", { class: "guesses" }, ...guesses().map(guess)),
+      element("p", {}, "Click a word to hide it. ",
+        element("a", { href: `playground.html#text=${text}` },
           "Write your own, and look inside")));
   }
 
