@@ -1,6 +1,8 @@
 """Settings for every test and every notebook that pytest runs."""
 
 import os
+import shutil
+import tempfile
 
 from d2lbert.backends import QUIET
 
@@ -11,7 +13,27 @@ os.environ["D2LBERT_BUILD"] = "1"
 
 
 def pytest_configure(config):
-    """Compare notebooks without the numbers that depend on the machine.
+    share_what_jax_compiles(config)
+    compare_without_numbers_of_the_machine(config)
+
+
+def share_what_jax_compiles(config):
+    """Let each process of this run find what another one has compiled.
+
+    Compiling takes most of the time of a small model; the tests of one run
+    start hundreds of processes, and the next run begins with nothing.
+    """
+    name = "JAX_COMPILATION_CACHE_DIR"
+    if name in os.environ:  # a worker's, or somebody's choice
+        return
+    os.environ[name] = tempfile.mkdtemp(prefix="d2lbert-jax-")
+    os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
+    config.add_cleanup(
+        lambda: shutil.rmtree(os.environ.pop(name), ignore_errors=True))
+
+
+def compare_without_numbers_of_the_machine(config):
+    """Give nbval the patterns of what it passes over.
 
     Said here and not in pyproject.toml, whose paths would be read from the
     folder in which pytest is called.

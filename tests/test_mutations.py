@@ -4,14 +4,12 @@ Each mutation breaks a copy of the package in one place; named tests, run on
 the copy in a process of their own, must then fail.
 """
 
-import os
 import re
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from broken import run_tests
 from harness import installed
 
 from d2lbert.backends import BACKENDS
@@ -161,12 +159,9 @@ def test_a_broken_copy_turns_red(file, old, new, test, tmp_path):
     source = path.read_text()
     assert source.count(old) == 1, f"{file} no longer has {old!r} once"
     path.write_text(source.replace(old, new))
-    found = subprocess.run(
-        [sys.executable, "-m", "pytest", "-qx", "-p", "no:xdist", "-p",
-         "no:nbval", "-p", "no:cacheprovider", *files, "-k", chosen],
-        cwd=tmp_path, capture_output=True, text=True,
-        env={**os.environ, "PYTHONPATH": str(tmp_path),
-             "D2LBERT_TEST_BACKENDS": room if room in BACKENDS
-             else " ".join(BACKENDS)})
-    assert re.search(f"FAILED .*{test}", found.stdout), found.stdout[-2000:]
-    assert found.returncode == 1
+    status, printed = run_tests(
+        tmp_path, ["-qx", "-p", "no:xdist", "-p", "no:nbval", "-p",
+                   "no:cacheprovider", *map(str, files), "-k", chosen],
+        tmp_path / "printed", [room] if room in BACKENDS else list(BACKENDS))
+    assert re.search(f"FAILED .*{test}", printed), printed[-2000:]
+    assert status == 1
