@@ -71,7 +71,10 @@ from d2lbert.original.config import BertConfig, num_parameters
 from d2lbert.original.find import find_checkpoint
 from d2lbert.original.huggingface import read_weights
 from d2lbert.original.outputs import to_bert_batch
-from d2lbert.original.tiny_checkpoint import make_tiny_checkpoint
+from d2lbert.original.tiny_checkpoint import (
+    find_tiny_checkpoint,
+    make_tiny_checkpoint,
+)
 from d2lbert.original.tokenizer import BertTokenizer
 from d2lbert.training.costs import all_reduce_bytes, step_flops
 from d2lbert.training.plotting import Accumulator, Animator, Timer

@@ -30,6 +30,14 @@ def installed(backend):
     return True
 
 
+if installed("jax"):
+    import jax
+
+    # Small models: compiling them well takes longer than computing them.
+    # The notebooks run what is compiled as everywhere.
+    jax.config.update("jax_disable_most_optimizations", True)
+
+
 def each_backend(without=""):
     """Parametrise a test by backend, skipping those not installed."""
     return pytest.mark.parametrize("backend", [

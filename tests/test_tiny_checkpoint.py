@@ -15,6 +15,7 @@ from d2lbert.original import tiny_checkpoint
 from d2lbert.original.outputs import to_bert_batch
 from d2lbert.original.tiny_checkpoint import (
     TOPICS,
+    find_tiny_checkpoint,
     make_tiny_checkpoint,
     tiny_paragraphs,
 )
@@ -135,6 +136,22 @@ def test_nothing_is_half_written(tmp_path, monkeypatch):
     with pytest.raises(OSError, match="no space left"):
         make_tiny_checkpoint(tmp_path, num_steps=1)
     assert not list(tmp_path.iterdir())
+
+
+def test_it_is_made_once(empty_cache, monkeypatch):
+    made = []
+
+    def quickly(folder):
+        made.append(folder)
+        return make_tiny_checkpoint(folder, num_steps=1)
+
+    monkeypatch.setattr(tiny_checkpoint, "make_tiny_checkpoint", quickly)
+    folder = find_tiny_checkpoint()
+    assert {*FILES} < {file.name for file in folder.iterdir()}
+    assert find_tiny_checkpoint() == folder and len(made) == 1
+    (folder / "model.safetensors").write_bytes(b"half of it")
+    assert find_tiny_checkpoint() == folder and len(made) == 2
+    assert load(folder).config.hidden_size == 64
 
 
 def test_bad_input(tmp_path, monkeypatch):

@@ -194,16 +194,11 @@ def clip_gradients(net, max_norm):
     if max_norm is None:
         return
     gradients = gradients_of(net, are_new=True)
-    norm = sum(_squared_norm(total(grads)) for grads in gradients) ** 0.5
+    flat = [total(grads).reshape(-1) for grads in gradients]
+    norm = sum(np.dot(grad, grad) for grad in flat) ** 0.5
     scale = max_norm / (norm.clip(max_norm, None) + 1e-6)
     for grad in sum(gradients, []):
         grad *= scale.as_in_ctx(grad.ctx)
-
-
-def _squared_norm(x):
-    """The sum of the squares, a tenth of the time of (x ** 2).sum()."""
-    x = x.reshape(-1)
-    return np.dot(x, x)
 
 
 def set_seed(seed):

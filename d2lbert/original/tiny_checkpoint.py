@@ -17,8 +17,9 @@ import numpy as np
 
 from d2lbert.data.batches import PretrainingBatches, take
 from d2lbert.data.corpora import TRAIN_PARAGRAPHS, Paragraphs
+from d2lbert.data.mini.bundled import bundled_folder
 from d2lbert.data.mini.wiki import mini_wiki
-from d2lbert.files import draft_of
+from d2lbert.files import draft_of, seal
 from d2lbert.original.outputs import to_bert_batch
 from d2lbert.original.tokenizer import BertTokenizer
 from d2lbert.training.schedules import rates
@@ -74,6 +75,30 @@ def make_tiny_checkpoint(folder: str | Path, num_steps: int = 1000,
         _train(model, list(take(batches, num_steps)))
     _save(folder, model.eval(), tok)
     return folder
+
+
+def find_tiny_checkpoint() -> Path:
+    """The folder of a tiny BERT in the cache, made when it is first needed.
+
+    One that is damaged is made again.
+
+    Raises:
+        ImportError: if it has to be made, and torch or transformers is not
+            installed.
+    """
+    return bundled_folder("tiny-bert", (__file__, "wiki.py", "wiki.toml"),
+                          _write_once)
+
+
+def _write_once(folder: Path) -> None:
+    if folder.exists():
+        return
+    try:
+        with draft_of(folder) as draft:
+            seal(make_tiny_checkpoint(draft))
+    except OSError:
+        if not folder.exists():  # or else another was quicker
+            raise
 
 
 def tiny_paragraphs() -> Paragraphs:

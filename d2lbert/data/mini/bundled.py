@@ -27,7 +27,7 @@ def bundled_folder(name: str, sources: Sequence[str],
 
     Args:
         name: of the data set.
-        sources: the files here that decide its contents.
+        sources: the files that decide its contents, here or by whole paths.
         write: (folder) -> None, called each time.
     """
     digest = sha1(b"".join(_HERE.joinpath(source).read_bytes()
