@@ -28,6 +28,9 @@ def share_what_jax_compiles(config):
         return
     os.environ[name] = tempfile.mkdtemp(prefix="d2lbert-jax-")
     os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
+    # Who meets an entry that another is just writing compiles for itself
+    os.environ.setdefault(
+        "PYTHONWARNINGS", "ignore:Error reading persistent compilation cache")
     config.add_cleanup(
         lambda: shutil.rmtree(os.environ.pop(name), ignore_errors=True))
 

@@ -9,7 +9,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from broken import run_tests
+from forked import run_tests
 from harness import installed
 
 from d2lbert.backends import BACKENDS
@@ -162,6 +162,8 @@ def test_a_broken_copy_turns_red(file, old, new, test, tmp_path):
     status, printed = run_tests(
         tmp_path, ["-qx", "-p", "no:xdist", "-p", "no:nbval", "-p",
                    "no:cacheprovider", *map(str, files), "-k", chosen],
-        tmp_path / "printed", [room] if room in BACKENDS else list(BACKENDS))
+        tmp_path / "printed", {
+            "PYTHONPATH": str(tmp_path), "D2LBERT_TEST_BACKENDS": " ".join(
+                [room] if room in BACKENDS else BACKENDS)})
     assert re.search(f"FAILED .*{test}", printed), printed[-2000:]
     assert status == 1

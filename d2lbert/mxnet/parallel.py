@@ -219,4 +219,5 @@ def shard(x, devices):
 
 def total(ls):
     """The sum of arrays that lie on several devices, on the first."""
-    return sum(l.as_in_ctx(ls[0].ctx) for l in ls)
+    first, *others = (l.as_in_ctx(ls[0].ctx) for l in ls)
+    return sum(others, first)
