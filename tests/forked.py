@@ -8,6 +8,7 @@ import multiprocessing
 import os
 import sys
 
+LONGEST = 600  # seconds
 METHODS = multiprocessing.get_all_start_methods()
 SERVER = multiprocessing.get_context(
     "forkserver" if "forkserver" in METHODS else "spawn")
@@ -24,7 +25,11 @@ def run_tests(folder, arguments, out, environment):
         folder: where there is a copy of the package and of the tests.
         arguments: those of pytest.
         out: a file for what is printed.
-        environment: a dict, beside what is in PYTHONPATH and this process.
+        environment: a dict, set beside what this process has; the folders
+            of its PYTHONPATH are looked into first.
+
+    Raises:
+        TimeoutError: after ten minutes.
     """
     status = _call(_pytest, folder, out, environment, arguments)
     return status, out.read_text("utf-8")
@@ -47,7 +52,10 @@ def _call(function, folder, out, environment, argument):
     process = SERVER.Process(target=_prepared, args=(
         function, str(folder), str(out), environment, argument))
     process.start()
-    process.join()
+    process.join(LONGEST)
+    if process.exitcode is None:
+        process.kill()
+        raise TimeoutError(f"not done in {LONGEST} s; see {out}")
     return process.exitcode
 
 

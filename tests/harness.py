@@ -33,8 +33,8 @@ def installed(backend):
 if installed("jax"):
     import jax
 
-    # Small models: compiling them well takes longer than computing them.
-    # The notebooks run what is compiled as everywhere.
+    # Compiling small models well takes longer than computing them. The
+    # notebooks run what is compiled as everywhere.
     jax.config.update("jax_disable_most_optimizations", True)
 
 

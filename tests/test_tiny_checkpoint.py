@@ -2,6 +2,7 @@
 
 import functools
 import random
+import shutil
 import sys
 
 import numpy as np
@@ -149,9 +150,19 @@ def test_it_is_made_once(empty_cache, monkeypatch):
     folder = find_tiny_checkpoint()
     assert {*FILES} < {file.name for file in folder.iterdir()}
     assert find_tiny_checkpoint() == folder and len(made) == 1
-    (folder / "model.safetensors").write_bytes(b"half of it")
-    assert find_tiny_checkpoint() == folder and len(made) == 2
-    assert load(folder).config.hidden_size == 64
+    harm = [lambda: (folder / "model.safetensors").write_bytes(b"half of it"),
+            lambda: (folder / "vocab.txt").unlink(),
+            lambda: shutil.rmtree(folder) or folder.mkdir()]
+    for number, do in enumerate(harm, 2):
+        do()
+        assert find_tiny_checkpoint() == folder and len(made) == number
+        assert load(folder).config.hidden_size == 64
+    shutil.rmtree(folder)
+    folder.mkdir()
+    (folder / "notes.txt").write_text("mine")
+    with pytest.raises(FileExistsError, match="delete it, or name another"):
+        find_tiny_checkpoint()
+    assert (folder / "notes.txt").read_text() == "mine"
 
 
 def test_bad_input(tmp_path, monkeypatch):

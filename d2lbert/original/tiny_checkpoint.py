@@ -8,7 +8,8 @@ trained for seconds on the part of mini-wiki that is about cranes and banks.
 """
 
 import argparse
-from collections.abc import Iterator
+import inspect
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,14 +18,17 @@ import numpy as np
 
 from d2lbert.data.batches import PretrainingBatches, take
 from d2lbert.data.corpora import TRAIN_PARAGRAPHS, Paragraphs
-from d2lbert.data.mini.bundled import bundled_folder
+from d2lbert.data.mini.bundled import bundled_folder, write_folder
 from d2lbert.data.mini.wiki import mini_wiki
-from d2lbert.files import draft_of, seal
+from d2lbert.data.pretraining import mask_tokens
+from d2lbert.files import draft_of
 from d2lbert.original.outputs import to_bert_batch
 from d2lbert.original.tokenizer import BertTokenizer
 from d2lbert.training.schedules import rates
 
 TOPICS = ("crane (bird)", "crane (machine)", "bank (river)", "bank (money)")
+_FILES = ("config.json", "model.safetensors", "tokenizer_config.json",
+          "vocab.txt")
 _VOCAB_SIZE = 1000  # at most: so large that every word of the text is a piece
 _SIZES = {"hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4,
           "intermediate_size": 128, "max_position_embeddings": 64,
@@ -83,22 +87,16 @@ def find_tiny_checkpoint() -> Path:
     One that is damaged is made again.
 
     Raises:
+        FileExistsError: if something else is in that folder.
         ImportError: if it has to be made, and torch or transformers is not
             installed.
     """
-    return bundled_folder("tiny-bert", (__file__, "wiki.py", "wiki.toml"),
-                          _write_once)
-
-
-def _write_once(folder: Path) -> None:
-    if folder.exists():
-        return
-    try:
-        with draft_of(folder) as draft:
-            seal(make_tiny_checkpoint(draft))
-    except OSError:
-        if not folder.exists():  # or else another was quicker
-            raise
+    makers: tuple[Callable[..., Any], ...] = (
+        mini_wiki, BertTokenizer, PretrainingBatches, mask_tokens,
+        to_bert_batch, rates)
+    return bundled_folder(
+        "tiny-bert", (__file__, "wiki.toml", *map(inspect.getfile, makers)),
+        lambda folder: write_folder(folder, _FILES, make_tiny_checkpoint))
 
 
 def tiny_paragraphs() -> Paragraphs:

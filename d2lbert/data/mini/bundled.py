@@ -41,12 +41,28 @@ def bundled_folder(name: str, sources: Sequence[str],
 
 def write_files(folder: str | Path, names: Sequence[str],
                 make_texts: Callable[[], Iterable[str]]) -> None:
-    """Write text files into a new folder, all of them or none.
+    """Write text files into a new folder, as `write_folder`.
+
+    Args:
+        names: of the files; make_texts: () -> their texts, in that order.
+    """
+    def write(draft: Path) -> None:
+        draft.mkdir()
+        for name, text in zip(names, make_texts()):
+            Path(draft, name).write_text(text, encoding="utf-8", newline="\n")
+
+    write_folder(folder, names, write)
+
+
+def write_folder(folder: str | Path, names: Sequence[str],
+                 write: Callable[[Path], object]) -> None:
+    """Have a new folder written, all of its files or none, and seal it.
 
     A folder that has them all is left as it is.
 
     Args:
-        names: of the files; make_texts: () -> their texts, in that order.
+        names: of the files.
+        write: makes a folder with them at the path that it gets.
 
     Raises:
         FileExistsError: if there is a folder with something else in it, or
@@ -61,10 +77,7 @@ def write_files(folder: str | Path, names: Sequence[str],
                               "delete it, or name another folder")
     try:
         with draft_of(folder) as draft:
-            draft.mkdir()
-            for name, text in zip(names, make_texts()):
-                Path(draft, name).write_text(
-                    text, encoding="utf-8", newline="\n")
+            write(draft)
             seal(draft)
     except OSError:
         if not _has_all(folder, names):  # or else another was quicker
