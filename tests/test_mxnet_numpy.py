@@ -82,6 +82,18 @@ for name, module in list(sys.modules.items()):
 """, "-W", "error::DeprecationWarning", "-W", "error::FutureWarning")
 
 
+def test_nothing_is_imported_that_only_a_quantization_needs():
+    pytest.importorskip("scipy")
+    fresh_python("""
+import sys
+import d2lbert.mxnet
+assert not {"sklearn", "scipy.stats"} & set(sys.modules)
+from mxnet.contrib import quantization
+from mxnet.test_utils import ss
+assert quantization.stats.entropy([0.5, 0.5]) > ss.norm.cdf(0) > 0.49
+""")
+
+
 def test_a_plain_import_that_failed_before_does_no_harm():
     fresh_python("""
 import warnings
