@@ -15,11 +15,12 @@ NO_NUMPY1 = MXNet on NumPy 1.26 is not tested: it needs a working Python 3.11 or
 VENV ?= .venv
 BIN = $(VENV)/bin
 JOBS ?= 2
-# Threads that wait sleep, so that a machine with other work does not crawl
+# What d2lbert/backends.py says of them
 export OMP_WAIT_POLICY ?= PASSIVE
+export GLIBC_TUNABLES ?= glibc.malloc.mmap_max=0:glibc.malloc.trim_threshold=4294967296
 export CORPUS MODEL TEXT FOLDER
 
-.PHONY: help setup run shards lab build site slides check test test-numpy1 bench clean
+.PHONY: help setup run shards lab build site slides check test lint test-numpy1 bench clean
 
 help:
 	@echo "make run    pretrain BERT in all backends  [BACKEND=jax] [CORPUS=wikitext-2] [STEPS=50]"
@@ -41,8 +42,10 @@ setup: $(VENV)/installed
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(if $(call first,$(PYTHON),$(PYTHONS)),,$(error $(NO_PYTHON)))
 	$(PYTHON) -m venv --clear $(VENV)
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[all]'
-	$(BIN)/python -m pip install --quiet --no-deps -c constraints.txt mxnet || echo "$(NO_MXNET)"
+	$(BIN)/python -m pip install --quiet --no-compile -c constraints.txt -e '.[all]'
+	$(BIN)/python -m pip install --quiet --no-compile --no-deps -c constraints.txt mxnet || echo "$(NO_MXNET)"
+	@# On every core; pip takes one. Some files are templates and do not compile
+	$(BIN)/python -m compileall -qq -j 0 $(VENV)/lib || true
 	touch $@
 
 run: setup
@@ -64,17 +67,19 @@ slides: setup
 	$(BIN)/python -m d2lbert.book slides $(if $(filter-out 0,$(PDF)),--pdf)
 
 test: setup
+	$(MAKE) -j $(JOBS) lint test-numpy1
+	$(BIN)/python -m pytest -n $(JOBS)
+
+lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/mypy
-	$(if $(PYTHON_NUMPY1),$(MAKE) test-numpy1,@echo "$(NO_NUMPY1)")
-	$(BIN)/python -m pytest -n $(JOBS)
 
 check: setup
 	$(BIN)/python -m d2lbert.book check
 
-test-numpy1: .venv-numpy1/installed
-	.venv-numpy1/bin/python -m pytest -o addopts= -q tests/test_mxnet_numpy.py
+test-numpy1: $(if $(PYTHON_NUMPY1),.venv-numpy1/installed)
+	$(if $(PYTHON_NUMPY1),.venv-numpy1/bin/python -m pytest -o addopts= -q tests/test_mxnet_numpy.py,@echo "$(NO_NUMPY1)")
 
 .venv-numpy1/installed: pyproject.toml
 	$(or $(PYTHON_NUMPY1),$(error $(NO_NUMPY1))) -m venv --clear .venv-numpy1

@@ -4,10 +4,10 @@ import os
 import shutil
 import tempfile
 
-from d2lbert.backends import QUIET
+from d2lbert.backends import SETTINGS
 
 LONGEST = "test_mutations.py", "test_workers.py"
-os.environ.update(QUIET | os.environ)
+os.environ.update(SETTINGS | os.environ)
 # Figures once at the end of a cell, no progress bars: what was committed.
 os.environ["D2LBERT_BUILD"] = "1"
 

@@ -5,8 +5,14 @@ from dataclasses import dataclass
 from importlib import import_module
 from types import ModuleType
 
-# OpenMP's threads spin while they wait, and crawl where others want the cores
-QUIET = {"OMP_WAIT_POLICY": "PASSIVE"}
+# What a process that trains should be started with
+SETTINGS = {
+    # OpenMP's threads spin while they wait, and crawl where others want cores
+    "OMP_WAIT_POLICY": "PASSIVE",
+    # A step frees arrays of many megabytes and the next asks for the same:
+    # glibc keeps them, where it would fetch them page by page from Linux
+    "GLIBC_TUNABLES": "glibc.malloc.mmap_max=0:"
+                      "glibc.malloc.trim_threshold=4294967296"}
 Steps = tuple[tuple[str, str], ...]
 Roles = list[tuple[str, dict[str, str]]]
 LOCALHOST = "127.0.0.1"

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from harness import each_backend, installed, write_snli
 
-from d2lbert.backends import BACKENDS, load_backend
+from d2lbert.backends import BACKENDS, SETTINGS, load_backend
 from d2lbert.checkpoints.d2l import BERT_MINI
 from d2lbert.checkpoints.params import initial_params, load_params
 from d2lbert.data.corpora import load_corpus
@@ -427,17 +427,20 @@ def test_home_is_found_where_no_shell_does_it(monkeypatch):
 def test_make_passes_any_name_on(tmp_path):
     fake = tmp_path / "bin" / "python"
     fake.parent.mkdir()
-    fake.write_text("#!/bin/sh\nprintf '%s\\n' \"$OMP_WAIT_POLICY\" \"$@\"\n")
+    fake.write_text("#!/bin/sh\nprintf '%s\\n' \"$OMP_WAIT_POLICY\" "
+                    "\"$GLIBC_TUNABLES\" \"$@\"\n")
     fake.chmod(0o755)
     (tmp_path / "installed").write_text("")
-    done = subprocess.run(
-        ["make", "-s", "run", f"VENV={tmp_path}", "CORPUS=it's a text.txt",
-         "MODEL=my model"], cwd=Path(__file__).parent.parent,
-        capture_output=True, text=True,
-        env={**os.environ, "OMP_WAIT_POLICY": "ACTIVE"})
-    assert done.stdout.splitlines() == [
-        "ACTIVE", "-m", "d2lbert.run", "--corpus", "it's a text.txt",
-        "--model", "my model"], done.stderr
+    plain = {k: v for k, v in os.environ.items() if k not in SETTINGS}
+    for chosen in ({}, {"OMP_WAIT_POLICY": "ACTIVE"}):
+        done = subprocess.run(
+            ["make", "-s", "run", f"VENV={tmp_path}",
+             "CORPUS=it's a text.txt", "MODEL=my model"],
+            cwd=Path(__file__).parent.parent, capture_output=True, text=True,
+            env=plain | chosen)
+        assert done.stdout.splitlines() == [
+            *(SETTINGS | chosen).values(), "-m", "d2lbert.run", "--corpus",
+            "it's a text.txt", "--model", "my model"], done.stderr
 
 
 # A run that was killed

@@ -14,7 +14,7 @@ from nbclient.exceptions import CellExecutionError
 from nbformat import NotebookNode
 from traitlets import default
 
-from d2lbert.backends import QUIET
+from d2lbert.backends import SETTINGS
 from d2lbert.book.check import notebook_problems
 from d2lbert.book.config import Book, BookError
 from d2lbert.book.exercises import SKIP
@@ -79,7 +79,7 @@ def _let_signals_stop_the_build(notebook: NotebookNode) -> None:
 
 def _environment(book: Book, threads: int) -> dict[str, str]:
     path = [str(book.root), os.environ.get("PYTHONPATH")]
-    return {**QUIET, "OMP_NUM_THREADS": str(threads), **os.environ,
+    return {**SETTINGS, "OMP_NUM_THREADS": str(threads), **os.environ,
             "D2LBERT_BUILD": "1",
             # What is run is what is shown, wherever the package is installed.
             "PYTHONPATH": os.pathsep.join(filter(None, path))}

@@ -15,7 +15,7 @@ import sys
 import time
 from collections.abc import Sequence
 
-from d2lbert.backends import BACKENDS, LOCALHOST, QUIET
+from d2lbert.backends import BACKENDS, LOCALHOST, SETTINGS
 
 PAUSE = 0.1  # seconds from one look at the processes to the next
 GRACE = 5.0  # seconds that the others have to end by themselves
@@ -43,7 +43,7 @@ class Together:
             self._names.append(name)
             # A session of its own: what the terminal sends reaches us alone
             self._processes.append(subprocess.Popen(
-                command, env={**QUIET, **threads(number), **os.environ,
+                command, env={**SETTINGS, **threads(number), **os.environ,
                               **role}, start_new_session=True,
                 stdout=subprocess.DEVNULL if is_quiet else None))
 
