@@ -195,11 +195,13 @@ def clip_gradients(net, max_norm):
         return
     gradients = gradients_of(net, are_new=True)
     # Not np.linalg.norm, which is 1 % wrong for millions of numbers
-    flat = [total(grads).reshape(-1) for grads in gradients]
-    norm = sum(np.dot(grad, grad) for grad in flat) ** 0.5
+    flat = [total(grads).reshape_view(-1) for grads in gradients]
+    norm = np.stack([np.dot(grad, grad) for grad in flat]).sum() ** 0.5
     scale = max_norm / (norm.clip(max_norm, None) + 1e-6)
-    for grad in sum(gradients, []):
-        grad *= scale.as_in_ctx(grad.ctx)
+    scales = [scale.as_in_ctx(grad.ctx) for grad in gradients[0]]
+    for grads in gradients:
+        for grad, scale in zip(grads, scales):
+            grad *= scale
 
 
 def set_seed(seed):

@@ -37,7 +37,8 @@ class AdamW(Adam):
 
     def update(self, index, weight, grad, state):
         """Update a weight; called by `gluon.Trainer`."""
-        weight *= 1 - self._get_lr(index) * self._get_wd(index)
+        if lost := self._get_lr(index) * self._get_wd(index):
+            weight *= 1 - lost
         decay, self.wd = self.wd, 0.0
         super().update(index, weight, grad, state)
         self.wd = decay
