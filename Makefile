@@ -45,7 +45,7 @@ $(VENV)/installed: pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --no-compile -c constraints.txt -e '.[all]'
 	$(BIN)/python -m pip install --quiet --no-compile --no-deps -c constraints.txt mxnet || echo "$(NO_MXNET)"
 	@# On every core; pip takes one. Some files are templates and do not compile
-	$(BIN)/python -m compileall -qq -j 0 $(VENV)/lib || true
+	$(BIN)/python -W ignore -m compileall -qq -j 0 $(VENV)/lib || true
 	touch $@
 
 run: setup
