@@ -15,7 +15,7 @@ NO_NUMPY1 = MXNet on NumPy 1.26 is not tested: it needs a working Python 3.11 or
 VENV ?= .venv
 BIN = $(VENV)/bin
 JOBS ?= 2
-# What d2lbert/backends.py says of them
+# The settings in d2lbert/backends.py, which says what they are for
 export OMP_WAIT_POLICY ?= PASSIVE
 export GLIBC_TUNABLES ?= glibc.malloc.mmap_max=0:glibc.malloc.trim_threshold=4294967296
 export CORPUS MODEL TEXT FOLDER
@@ -67,7 +67,8 @@ slides: setup
 	$(BIN)/python -m d2lbert.book slides $(if $(filter-out 0,$(PDF)),--pdf)
 
 test: setup
-	$(MAKE) -j $(JOBS) lint test-numpy1
+	$(MAKE) -j $(JOBS) lint $(if $(PYTHON_NUMPY1),test-numpy1)
+	$(if $(PYTHON_NUMPY1),,@echo "$(NO_NUMPY1)")
 	$(BIN)/python -m pytest -n $(JOBS)
 
 lint: setup
@@ -78,8 +79,8 @@ lint: setup
 check: setup
 	$(BIN)/python -m d2lbert.book check
 
-test-numpy1: $(if $(PYTHON_NUMPY1),.venv-numpy1/installed)
-	$(if $(PYTHON_NUMPY1),.venv-numpy1/bin/python -m pytest -o addopts= -q tests/test_mxnet_numpy.py,@echo "$(NO_NUMPY1)")
+test-numpy1: .venv-numpy1/installed
+	.venv-numpy1/bin/python -m pytest -o addopts= -q tests/test_mxnet_numpy.py
 
 .venv-numpy1/installed: pyproject.toml
 	$(or $(PYTHON_NUMPY1),$(error $(NO_NUMPY1))) -m venv --clear .venv-numpy1

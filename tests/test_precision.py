@@ -91,7 +91,8 @@ def test_bfloat16_is_near_the_clear_path(capsys):
         assert parameter.grad.dtype == torch.float32
         error = np.linalg.norm(parameter.grad.numpy() - clear[name])
         # The gradient of keys' biases is 0, but for rounding
-        assert error <= 0.05 * np.linalg.norm(clear[name]) + 2e-3, (
+        slack = 2e-3 if name.endswith("W_k.bias") else 1e-3
+        assert error <= 0.05 * np.linalg.norm(clear[name]) + slack, (
             name, error)
     log = bert.train([tensors], V, 5, lr=1e-2, precision="bfloat16")
     assert log.mlm[-1] < 0.9 * log.mlm[0]

@@ -2,8 +2,9 @@
 
 MXNet was last released in 2022 and asks NumPy for names that NumPy 1.24 and
 2.0 took away (apache/mxnet #21165); on those it does not import. Here MXNet's
-own modules, and no others, are given a NumPy that still has the names. The
-NumPy that everybody else imports is not touched.
+own modules, and no others, are given a NumPy that still has the names, and
+not what they import without need. The NumPy that everybody else imports is
+not touched.
 """
 
 import builtins
@@ -68,7 +69,7 @@ class LaterStats(types.ModuleType):
 
 
 @contextmanager
-def _earlier_numpy_for(package):
+def _other_imports_for(package):
     """Inside, `import numpy` in modules of package gives `EarlierNumPy`.
 
     `scipy.stats` waits until it is needed, and scikit-learn, which is only
@@ -136,7 +137,7 @@ def import_mxnet():
         signal.signal(signal.SIGINT, signal.SIG_IGN)
     quiet = warnings.catch_warnings()
     try:
-        with _earlier_numpy_for("mxnet"), all_cores(), quiet:
+        with _other_imports_for("mxnet"), all_cores(), quiet:
             warnings.simplefilter("ignore")  # about distutils
             import mxnet  # noqa: F401
     except (ImportError, OSError) as error:  # OSError: its library is not here

@@ -129,7 +129,7 @@ def projected_loss(X, projection, y, shares):
             *(a.detach() for a in arrays), y, shares.astype(X.dtype))
     # A scalar that is 0 and has these gradients; an autograd.Function would
     # write none where grad_req is "add"
-    inner = sum(np.dot(a.reshape(-1), grad.reshape(-1))
+    inner = sum(np.dot(a.reshape_view(-1), grad.reshape_view(-1))
                 for a, grad in zip(arrays, grads))
     return loss + (inner - inner.detach())
 
