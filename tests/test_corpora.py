@@ -180,3 +180,12 @@ def test_the_bundled_mini_wiki_needs_no_network():
     assert len(corpus.held_out) == corpora.HELD_OUT_PARAGRAPHS
     for paragraph in corpus.train + corpus.held_out:
         assert len(paragraph) >= 2 and all(paragraph)
+
+
+def test_who_changes_mini_wiki_changes_it_for_nobody_else():
+    """It is written once a process."""
+    corpus, again = load_corpus("mini-wiki"), load_corpus("mini-wiki")
+    assert again == corpus
+    again.train[0][0][0] = "?"
+    del again.train[0][1:], again.held_out[1:]
+    assert load_corpus("mini-wiki") == corpus != again

@@ -315,3 +315,36 @@ def test_devices_share_a_batch_in_pytorch(rows):
     assert same == close(sums, rel=1e-5)
     for name in one:
         np.testing.assert_allclose(two[name], one[name], atol=1e-5)
+
+
+@pytest.mark.skipif(not installed("jax"), reason="jax is not installed")
+def test_another_rate_compiles_no_step_again():
+    """The rate of `adam` is an argument of the step; it is Optax's Adam."""
+    import jax
+    import optax
+
+    from d2lbert.jax.finetune import train_batch_ch13
+    batch, sizes = next(iter(PairBatches(data("jax", 20), 20))), []
+
+    def learned(lr):
+        bert = small_classifier("jax", seed=5)
+        one_step(bert, [batch], lr, 2)
+        sizes.append(train_batch_ch13._cache_size())
+        return bert
+
+    first, other = learned(1e-3).export_params(), learned(1e-2)
+    assert sizes[0] == sizes[1]
+    expected = small_classifier("jax", seed=5)
+    params, _ = other.d2l.train_ch13(
+        expected.net, [batch], None, other.d2l.cross_entropy(),
+        optax.adam(1e-2), 2, params=expected.params)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-6),
+                 other.params, params)
+    assert abs(other.export_params()["output.weight"]
+               - first["output.weight"]).max() > 1e-3
+    grads = jax.tree.map(np.ones_like, params)
+    ours, optaxs = (trainer.update(grads, trainer.init(params))[0]
+                    for trainer in (other.d2l.adam(other.net, 1e-2),
+                                    optax.adam(1e-2)))
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-6),
+                 ours, optaxs)

@@ -4,6 +4,7 @@ A corpus is two lists of paragraphs, one to train on and one held out; a
 paragraph is a list of sentences and a sentence a list of tokens (d2l 15.9).
 """
 
+import functools
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -93,12 +94,21 @@ def _read_wikitext2(path: Path) -> str:
 
 
 def _load_mini_wiki() -> Corpus:
+    # Copies: a list that somebody changes is changed for nobody else
+    return Corpus("mini-wiki", *(
+        [list(map(list, paragraph)) for paragraph in part]
+        for part in _write_mini_wiki()))
+
+
+@functools.cache  # it takes a second or two, and chapters load it often
+def _write_mini_wiki() -> tuple[Paragraphs, Paragraphs]:
     from d2lbert.data.mini.wiki import mini_wiki
     train, held_out = (
-        [paragraph.sentences for paragraph in mini_wiki(size, part=part)]
+        [[list(map(intern, sentence)) for sentence in paragraph.sentences]
+         for paragraph in mini_wiki(size, part=part)]
         for part, size in (("train", TRAIN_PARAGRAPHS),
                            ("held out", HELD_OUT_PARAGRAPHS)))
-    return Corpus("mini-wiki", train, held_out)
+    return train, held_out
 
 
 def _load_file(path: Path) -> Corpus:

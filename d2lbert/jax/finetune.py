@@ -16,7 +16,12 @@ from d2lbert.jax.inputs import check
 from d2lbert.jax.model import BERTEncoder, Dense, dropout_rngs, init_params
 from d2lbert.jax.parallel import check_rows, placements
 from d2lbert.jax.resume import put_state, state_arrays
-from d2lbert.jax.train import check_unreduced, copy_weights, try_all_gpus
+from d2lbert.jax.train import (
+    Rated,
+    check_unreduced,
+    copy_weights,
+    try_all_gpus,
+)
 from d2lbert.training.logs import FineTuningLog, gather
 from d2lbert.training.schedules import rates
 
@@ -78,7 +83,7 @@ def train_batch_ch13(net, loss, trainer, params, state, rng, factor, X, y):
     Args:
         loss: (logits, labels) -> one value a prediction.
         trainer: an Optax optimiser; state: its state.
-        rng: key for dropout; factor: of the trainer's learning rate.
+        rng: key for dropout; factor: what scales the trainer's steps.
 
     Returns:
         params, state, the sum of the losses and the number right.
@@ -119,6 +124,7 @@ def train_ch13(net, train_iter, test_iter, loss, trainer, num_epochs,
         and examples a second.
     """
     devices = devices or try_all_gpus()
+    trainer, lr = trainer if isinstance(trainer, Rated) else (trainer, 1.0)
     init_key, key = jax.random.split(jax.random.key(seed))
     if params is None:
         params = net.init(init_key, *inputs_of(next(iter(train_iter))[0]))
@@ -143,8 +149,8 @@ def train_ch13(net, train_iter, test_iter, loss, trainer, num_epochs,
             with products_in(precision):
                 params, state, *sums = train_batch_ch13(
                     net, loss, trainer, params, state,
-                    jax.random.fold_in(key, log.step), np.float32(factor),
-                    *jax.device_put((X, y), by_row))
+                    jax.random.fold_in(key, log.step),
+                    np.float32(lr * factor), *jax.device_put((X, y), by_row))
             log.add(*sums, len(y), rate=factor)
         if log.diverged:
             params = log.weights

@@ -284,6 +284,7 @@ def dropout_rngs(rng):
     return {} if rng is None else {"dropout": rng}
 
 
+@partial(jax.jit, static_argnums=0)
 def init_params(net, key):
     """Fresh weights {'params': …} of a BERT; no batch is needed."""
     ids = jnp.zeros((1, 1), jnp.int32)

@@ -1,7 +1,7 @@
 """Pretraining BERT in JAX and looking at what it learned (d2l 15.10)."""
 
-import functools
 from functools import partial
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -56,12 +56,26 @@ def cross_entropy():
 
 def adam(net, lr):
     """Adam (Kingma and Ba, 2015); Optax needs the rate alone, not the net."""
-    return _adam(lr)
+    return Rated(_ADAM, lr)
 
 
-@functools.cache  # another object would have a step compiled again
-def _adam(lr):
-    return optax.adam(lr)
+class Rated(NamedTuple):
+    """An Optax optimiser: one of rate 1, and the rate.
+
+    A step that gets the two apart is compiled once for all rates.
+    """
+    unit: optax.GradientTransformation
+    rate: float
+
+    def init(self, params):
+        return self.unit.init(params)
+
+    def update(self, grads, state, params=None):
+        updates, state = self.unit.update(grads, state, params)
+        return jax.tree.map(lambda u: self.rate * u, updates), state
+
+
+_ADAM = optax.adam(1.0)  # one, since a step is compiled for each object
 
 
 def _get_batch_loss_bert(net, params, rng, loss, vocab_size, tokens_X,
@@ -178,7 +192,7 @@ def train_bert(train_iter, net, loss, vocab_size, devices, num_steps,
     check_parts(accumulate, clip)
     init_key, key = jax.random.split(jax.random.key(seed))
     if params is None:
-        params = jax.jit(init_params, static_argnums=0)(net, init_key)
+        params = init_params(net, init_key)
     precision = agreed(precision_for(
         params, precision, mesh.local_devices[0]), workers)
     # A step reuses the memory of its arguments, so it gets copies

@@ -9,12 +9,13 @@ import re
 import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import accumulate
+from sys import intern
 from typing import Any
 
 from d2lbert.data.mini.bundled import read_grammar
 
 BRACES = re.compile(r"\{([^{}]*)\}")  # a pair with none inside
-_INTRODUCES = re.compile(r"\{(person|role)\}")
 _PRONOUN = re.compile(r"\{(he|his|him)\}")
 _HOMOGRAPH = re.compile(r"(\w+) \((\w+)\)")  # "crane (bird)"
 
@@ -137,9 +138,9 @@ def _paragraph(topic: str, part: str, rng: random.Random) -> Paragraph:
              "word": next(iter(senses), topic), **grammar()["pronouns"][he]}
     pools = [rules["then"], grammar()["facts"]][:1 + len(senses)]
     written: dict[str, list[str]] = {}  # {template: sentence}
-    left = rules["first"]
+    slots, left = grammar()["slots"] | rules, rules["first"]
     for i in range(1 + rng.randint(3, 6)):
-        slots = grammar()["slots"] | rules | {"does": told[i % len(told)]}
+        slots["does"] = told[i % len(told)]
         _write(written, left, slots, drawn, part, rng)
         left = [t for t in rng.choice(pools) if t not in written]
     return Paragraph(topic, list(written.values()), senses, fact)
@@ -154,11 +155,11 @@ def _write(written: dict[str, list[str]], left: list[str],
            slots: dict[str, Any], drawn: dict[str, str], part: str,
            rng: random.Random) -> None:
     """Add one of the templates left, with a new sentence of the part."""
-    somebody = _INTRODUCES.search(" ".join(written))
+    somebody = any(map(_introduces, written))
     while True:
         template = rng.choice(left)
-        if _PRONOUN.search(template) and not somebody:
-            template = rng.choice([t for t in left if _INTRODUCES.search(t)])
+        if not somebody and _PRONOUN.search(template):
+            template = rng.choice([t for t in left if _introduces(t)])
         for _ in range(_TRIES):
             tried = drawn.copy()
             tokens = articles(fill(template, slots, tried, rng).split())
@@ -169,13 +170,17 @@ def _write(written: dict[str, list[str]], left: list[str],
                 return
 
 
+@functools.cache
+def _introduces(template: str) -> bool:
+    return "{person}" in template or "{role}" in template
+
+
 def fill(text: str, slots: dict[str, str], drawn: dict[str, str],
          rng: random.Random) -> str:
     """Replace the braces, inner ones first; `drawn` remembers the slots."""
-    def value(match: re.Match[str]) -> str:
-        name = match[1]
+    def value(name: str) -> str:
         if "|" in name:
-            return rng.choice(name.split("|"))
+            return rng.choice(_choices(name)[0])
         if name.endswith("*"):
             return draw(slots[name[:-1]], rng)
         if name not in drawn:
@@ -183,14 +188,23 @@ def fill(text: str, slots: dict[str, str], drawn: dict[str, str],
         return drawn[name]
 
     while "{" in text:
-        text = BRACES.sub(value, text)
+        parts = BRACES.split(text)  # every other one a name
+        parts[1::2] = map(value, parts[1::2])
+        text = "".join(parts)
     return text
 
 
 def draw(values: str, rng: random.Random) -> str:
     """One of "a|b|c", earlier ones more often: weights 1/4, 1/5, 1/6 …"""
-    words = values.split("|")
-    return rng.choices(words, [1 / (i + 4) for i in range(len(words))])[0]
+    words, sums = _choices(values)
+    return rng.choices(words, cum_weights=sums)[0]
+
+
+@functools.cache
+def _choices(values: str) -> tuple[list[str], list[float]]:
+    """The words of "a|b|c", and the sums of the weights up to each."""
+    words = [intern(word) for word in values.split("|")]
+    return words, list(accumulate(1 / (i + 4) for i in range(len(words))))
 
 
 def articles(tokens: list[str]) -> list[str]:

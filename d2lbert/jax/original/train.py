@@ -79,7 +79,7 @@ def fit(net, batches, num_steps, lr, warmup=0.1, device=None, params=None,
     device = device or try_gpu()
     init_key, key = jax.random.split(jax.random.key(seed))
     if params is None:
-        params = jax.jit(init_params, static_argnums=0)(net, init_key)
+        params = init_params(net, init_key)
     # A step reuses the memory of its arguments, so it gets copies
     params = jax.device_put(copy_weights(params), device)
     precision = precision_for(params, precision, device)
