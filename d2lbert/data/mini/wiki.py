@@ -10,12 +10,12 @@ import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import accumulate
-from sys import intern
 from typing import Any
 
 from d2lbert.data.mini.bundled import read_grammar
 
 BRACES = re.compile(r"\{([^{}]*)\}")  # a pair with none inside
+_INTRODUCES = re.compile(r"\{(person|role)\}")
 _PRONOUN = re.compile(r"\{(he|his|him)\}")
 _HOMOGRAPH = re.compile(r"(\w+) \((\w+)\)")  # "crane (bird)"
 
@@ -155,11 +155,11 @@ def _write(written: dict[str, list[str]], left: list[str],
            slots: dict[str, Any], drawn: dict[str, str], part: str,
            rng: random.Random) -> None:
     """Add one of the templates left, with a new sentence of the part."""
-    somebody = any(map(_introduces, written))
+    somebody = any(map(_INTRODUCES.search, written))
     while True:
         template = rng.choice(left)
-        if not somebody and _PRONOUN.search(template):
-            template = rng.choice([t for t in left if _introduces(t)])
+        if _PRONOUN.search(template) and not somebody:
+            template = rng.choice([t for t in left if _INTRODUCES.search(t)])
         for _ in range(_TRIES):
             tried = drawn.copy()
             tokens = articles(fill(template, slots, tried, rng).split())
@@ -168,11 +168,6 @@ def _write(written: dict[str, list[str]], left: list[str],
                 drawn |= tried
                 written[template] = tokens
                 return
-
-
-@functools.cache
-def _introduces(template: str) -> bool:
-    return "{person}" in template or "{role}" in template
 
 
 def fill(text: str, slots: dict[str, str], drawn: dict[str, str],
@@ -203,7 +198,7 @@ def draw(values: str, rng: random.Random) -> str:
 @functools.cache
 def _choices(values: str) -> tuple[list[str], list[float]]:
     """The words of "a|b|c", and the sums of the weights up to each."""
-    words = [intern(word) for word in values.split("|")]
+    words = values.split("|")
     return words, list(accumulate(1 / (i + 4) for i in range(len(words))))
 
 
