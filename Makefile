@@ -17,7 +17,7 @@ BIN = $(VENV)/bin
 JOBS ?= 2
 # The settings in d2lbert/backends.py, which says what they are for
 export OMP_WAIT_POLICY ?= PASSIVE
-export GLIBC_TUNABLES ?= glibc.malloc.mmap_max=0:glibc.malloc.trim_threshold=4294967296
+export GLIBC_TUNABLES ?= glibc.malloc.mmap_max=0:glibc.malloc.trim_threshold=4294967296:glibc.malloc.arena_max=1
 export CORPUS MODEL TEXT FOLDER
 
 .PHONY: help setup run shards lab build site slides check test lint test-numpy1 bench clean

@@ -10,9 +10,11 @@ SETTINGS = {
     # OpenMP's threads spin while they wait, and crawl where others want cores
     "OMP_WAIT_POLICY": "PASSIVE",
     # A step frees arrays of many megabytes and the next asks for the same:
-    # glibc keeps them, where it would fetch them page by page from Linux
+    # glibc keeps them, where it would fetch them page by page from Linux, and
+    # in one arena: threads free what others asked for
     "GLIBC_TUNABLES": "glibc.malloc.mmap_max=0:"
-                      "glibc.malloc.trim_threshold=4294967296"}
+                      "glibc.malloc.trim_threshold=4294967296:"
+                      "glibc.malloc.arena_max=1"}
 Steps = tuple[tuple[str, str], ...]
 Roles = list[tuple[str, dict[str, str]]]
 LOCALHOST = "127.0.0.1"

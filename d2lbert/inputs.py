@@ -17,7 +17,8 @@ import numpy as np
 IGNORED = -100  # the label that is not counted, as Hugging Face has it
 AS_IDS = "that of input_ids"
 INTEGERS = ("int32", "int64")  # what every backend can count and index with
-_LABELS = {"BertForPreTraining": ("labels", "next_sentence_label"),
+_LABELS = {"BertForPreTraining": ("labels", "next_sentence_label",
+                                  "masked_lm_positions"),
            "BertForSequenceClassification": ("labels",)}
 
 
@@ -94,17 +95,17 @@ def key_lengths(valid_lens: Given | None, *, queries: tuple[int, ...],
                      whole_floats=True)
 
 
-def prediction_slots(pred_positions: Given | None, *, shape: tuple[int, ...]
-                     ) -> None:
+def prediction_slots(pred_positions: Given | None, *, shape: tuple[int, ...],
+                     name: str = "pred_positions") -> None:
     """Positions (B, P), P 1 or more, in tokens of a shape (B, L)."""
     num_rows, length = shape
     if pred_positions is None:
-        raise _is_none("pred_positions")
+        raise _is_none(name)
     if (len(pred_positions.shape) != 2 or 0 in pred_positions.shape
             or pred_positions.shape[0] != num_rows):
-        raise _wrong_shape("pred_positions", pred_positions.shape,
+        raise _wrong_shape(name, pred_positions.shape,
                            f"({num_rows}, P)", "P slots a row")
-    _check_range("pred_positions", pred_positions, 0, length - 1,
+    _check_range(name, pred_positions, 0, length - 1,
                  "they are columns of tokens", f"{length} columns")
 
 
@@ -220,21 +221,48 @@ def named_inputs(*arrays: Given, names: tuple[str, ...], config: Any,
     ids = batch["input_ids"]
     bert_inputs(ids, batch.get("attention_mask"), batch.get("token_type_ids"),
                 config=config)
-    y, is_next = batch.get("labels"), batch.get("next_sentence_label")
+    y = batch.get("labels")
     if architecture == "BertForPreTraining":
-        pretraining_labels(y, is_next, shape=(*ids.shape, config.vocab_size))
+        pretraining_labels(*map(batch.get, _LABELS[architecture]),
+                           shape=(*ids.shape, config.vocab_size))
     elif architecture == "BertForSequenceClassification" and y is not None:
         classifier_labels(y, shape=(ids.shape[0], config.num_labels),
                           problem=config.problem)
 
 
-def pretraining_labels(words: Given | None, is_next: Given | None, *,
+def pretraining_labels(words: Given | None, is_next: Given | None,
+                       positions: Given | None = None, *,
                        shape: tuple[int, ...]) -> None:
-    """Labels of a `BertForPreTraining`, for logits of a shape (B, L, V)."""
+    """Labels of a `BertForPreTraining`, for logits of a shape (B, L, V).
+
+    Args:
+        positions: (B, P), where words are predicted; None for everywhere.
+    """
     if words is not None:
         labels("labels", words, shape[:2], shape[2], IGNORED, "words")
     if is_next is not None:
         labels("next_sentence_label", is_next, shape[:1], 2, IGNORED)
+    if positions is not None:
+        prediction_slots(positions, shape=shape[:2],
+                         name="masked_lm_positions")
+        _check_are_predicted(words, positions)
+
+
+def _check_are_predicted(words: Given | None, positions: Given) -> None:
+    """Each label that counts has to stand at one position, once."""
+    if words is None or words.values is None or positions.values is None:
+        return
+    counted = words.values != IGNORED
+    times = np.zeros(counted.shape, int)
+    rows = np.arange(len(times))[:, None]
+    np.add.at(times, (rows, positions.values.astype(int)), 1)
+    if (wrong := np.argwhere(counted & (times != 1))).size:
+        row, column = wrong[0]
+        raise ValueError(
+            f"row {row} has a label at position {column}, which is "
+            f"{times[row, column]} times among its masked_lm_positions: give "
+            "each position of a label once, and fill up with 0, that of "
+            "[CLS], which has none")
 
 
 def classifier_labels(y: Given, *, shape: tuple[int, ...], problem: str

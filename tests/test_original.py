@@ -349,6 +349,31 @@ def test_labels_of_minus_100_are_ignored(backend):
     assert net.infer(inputs(batch)).loss is None
 
 
+@each_backend()
+def test_words_are_predicted_where_they_are_asked(backend):
+    net = make_original(backend, "BertForPreTraining", without_dropout())
+    batch = make_batch(net.net.config)
+    batch["labels"][:, 0] = -100
+    positions = positions_of(batch["labels"])
+    short = batch | {"masked_lm_positions": positions}
+    logits = net.infer(batch).prediction_logits
+    np.testing.assert_allclose(
+        net.infer(short).prediction_logits,
+        np.take_along_axis(logits, positions[..., None], 1), atol=1e-6)
+    (loss, grads), (expected, wanted) = (
+        loss_and_grads(net, x) for x in (short, batch))
+    assert loss == close(expected, rel=1e-6)
+    for name, grad in grads.items():
+        np.testing.assert_allclose(grad, wanted[name], atol=1e-6)
+
+
+def positions_of(labels):
+    """(B, L) -> (B, P): where labels count, filled up with 0."""
+    rows = [np.flatnonzero(row != -100) for row in labels]
+    return np.array([np.pad(row, (0, max(map(len, rows)) - len(row)))
+                     for row in rows], np.int32)
+
+
 def test_the_fast_attention_of_pytorch_is_the_clear_one():
     if not installed("torch"):
         pytest.skip("torch is not installed")
@@ -537,6 +562,7 @@ def test_batches_get_bert_s_names():
     assert got["labels"].tolist() == [
         [-100, -100, 11, -100, 8, -100, -100], [-100, 12] + [-100] * 5]
     assert got["next_sentence_label"].tolist() == [0, 1]
+    assert got["masked_lm_positions"].tolist() == [[2, 4], [1, 0]]
     assert got["input_ids"] is tokens and got["token_type_ids"] is segments
 
 
@@ -558,6 +584,28 @@ def test_inputs_that_cannot_be_read(backend):
             net.infer(wrong)
     with pytest.raises(ValueError, match="21 tokens.*embeddings=20.*cut"):
         net.infer(inputs(make_batch(config, L=21)))
+
+
+@each_backend()
+def test_positions_that_leave_labels_out(backend):
+    net = make_original(backend, "BertForPreTraining", without_dropout())
+    batch = make_batch(net.net.config)
+    batch["labels"][:, 0] = -100
+    right = positions_of(batch["labels"])
+    row, slot = np.argwhere(right)[-1]
+    for value, message in (
+            (0, f"row {row} has a label at position {right[row, slot]}, which"
+                " is 0 times among its masked_lm_positions: .* fill up"),
+            (12, "masked_lm_positions go from 0 to 12, but .* 12 columns")):
+        wrong = right.copy()
+        wrong[row, slot] = value
+        with pytest.raises(ValueError, match=message):
+            net.fit([batch | {"masked_lm_positions": wrong}], 1, 1e-3)
+    twice = np.concatenate([right, right], 1)
+    with pytest.raises(ValueError, match="which is 2 times"):
+        net.fit([batch | {"masked_lm_positions": twice}], 1, 1e-3)
+    with pytest.raises(ValueError, match=r"\(5, P\)"):
+        net.infer(batch | {"masked_lm_positions": right[:4]})
 
 
 @pytest.mark.parametrize("sizes, message", [

@@ -13,9 +13,9 @@ import transformers
 from d2lbert.data.batches import PretrainingBatches
 from d2lbert.data.mini.wiki import mini_wiki
 from d2lbert.original import tiny_checkpoint
-from d2lbert.original.outputs import to_bert_batch
 from d2lbert.original.tiny_checkpoint import (
     TOPICS,
+    batch_for_transformers,
     find_tiny_checkpoint,
     make_tiny_checkpoint,
     tiny_paragraphs,
@@ -42,12 +42,7 @@ def held_out_batch(vocab):
     paragraphs = [p.sentences for p in mini_wiki(300, seed=1)
                   if p.topic in TOPICS]
     batches = PretrainingBatches(paragraphs, vocab, 64, 32, is_train=False)
-    return to_bert_batch(next(iter(batches)))
-
-
-def tensors(arrays):
-    return {name: torch.from_numpy(array).long()
-            for name, array in arrays.items()}
+    return batch_for_transformers(next(iter(batches)))
 
 
 def test_transformers_reads_the_files(checkpoint):
@@ -68,7 +63,7 @@ def test_every_word_it_is_trained_on_is_a_piece(checkpoint):
 def test_training_lowers_the_held_out_loss(checkpoint, tmp_path):
     untrained = make_tiny_checkpoint(tmp_path, num_steps=1)
     vocab = BertTokenizer.from_pretrained(checkpoint).vocab
-    batch = tensors(held_out_batch(vocab))
+    batch = held_out_batch(vocab)
     with torch.no_grad():
         before, after = (float(load(folder)(**batch).loss)
                          for folder in (untrained, checkpoint))
@@ -78,7 +73,7 @@ def test_training_lowers_the_held_out_loss(checkpoint, tmp_path):
 def test_the_loss_is_that_of_transformers(checkpoint):
     model = load(checkpoint)
     vocab = BertTokenizer.from_pretrained(checkpoint).vocab
-    batch = tensors(held_out_batch(vocab))
+    batch = held_out_batch(vocab)
     ours = tiny_checkpoint._loss(model, **batch)
     assert float(ours.detach()) == pytest.approx(
         float(model(**batch).loss.detach()), abs=1e-5)

@@ -30,7 +30,8 @@ class PreTrainingOutputs(NamedTuple):
 
     Attributes:
         loss: a scalar, the sum of the losses of both tasks, or None.
-        prediction_logits: (B, L, V) scores of all words at each position.
+        prediction_logits: (B, L, V) scores of all words at each position;
+            (B, P, V) at the masked_lm_positions, where they were given.
         seq_relationship_logits: (B, 2) scores of next and of not next.
         hidden_states, attentions: as in `BertOutputs`.
     """
@@ -63,9 +64,10 @@ def to_bert_batch(batch: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
 
     Returns:
         A dict of int32 arrays: input_ids, attention_mask, token_type_ids and
-        labels, (B, L), labels -100 where nothing is predicted, and
-        next_sentence_label (B,), 0 for the next sentence and 1 for another:
-        Google's labels are the opposite of d2l's.
+        labels, (B, L), labels -100 where nothing is predicted,
+        masked_lm_positions (B, P), those that have labels, filled up with 0,
+        and next_sentence_label (B,), 0 for the next sentence and 1 for
+        another: Google's labels are the opposite of d2l's.
     """
     tokens, segments, valid_lens, positions, weights, words, is_next = batch
     columns, labels = np.arange(tokens.shape[1]), np.full_like(tokens, -100)
@@ -74,7 +76,8 @@ def to_bert_batch(batch: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
     return {"input_ids": tokens,
             "attention_mask": (columns < valid_lens[:, None]).astype(np.int32),
             "token_type_ids": segments, "labels": labels,
-            "next_sentence_label": 1 - is_next}
+            "next_sentence_label": 1 - is_next,
+            "masked_lm_positions": positions}
 
 
 def classes(problem: str, logits: np.ndarray, labels: np.ndarray

@@ -9,7 +9,7 @@ trained for seconds on the part of mini-wiki that is about cranes and banks.
 
 import argparse
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -70,7 +70,7 @@ def make_tiny_checkpoint(folder: str | Path, num_steps: int = 1000,
         (" ".join(s) for p in paragraphs for s in p), _VOCAB_SIZE)
     batches = PretrainingBatches(
         paragraphs, tok.vocab, _BATCH_SIZE, _MAX_LEN, seed,
-        as_tensors=lambda batch: _tensors(to_bert_batch(batch)))
+        as_tensors=batch_for_transformers)
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         model = transformers.BertForPreTraining(
@@ -109,6 +109,19 @@ def tiny_paragraphs() -> Paragraphs:
             if paragraph.topic in TOPICS]
 
 
+def batch_for_transformers(batch: Sequence[np.ndarray]) -> dict[str, Any]:
+    """A batch of `PretrainingBatches` as their `BertForPreTraining` reads it.
+
+    Args:
+        batch: as for `to_bert_batch`.
+    """
+    arrays = to_bert_batch(batch)
+    del arrays["masked_lm_positions"]  # which their BERT does not know
+    torch, _ = _libraries()
+    return {name: torch.from_numpy(array).long()
+            for name, array in arrays.items()}
+
+
 def _train(model: Any, batches: list[dict[str, Any]]) -> None:
     torch, _ = _libraries()
     trainer = torch.optim.AdamW(model.parameters(), fused=True)
@@ -129,12 +142,6 @@ def _loss(model: Any, labels: Any, next_sentence_label: Any, **inputs: Any
     words, is_next = model.cls(encoded[masked], pooled)
     return (cross_entropy(words, labels[masked])
             + cross_entropy(is_next, next_sentence_label))
-
-
-def _tensors(arrays: dict[str, np.ndarray]) -> dict[str, Any]:
-    torch, _ = _libraries()
-    return {name: torch.from_numpy(array).long()
-            for name, array in arrays.items()}
 
 
 def _libraries() -> tuple[Any, Any]:

@@ -21,6 +21,7 @@ from d2lbert.training.resuming import Checkpoint, Checkpoints, Saver
 from d2lbert.training.workers import Workers
 
 Batch = TypeVar("Batch")
+LEAST_BETWEEN_COPIES = 10  # steps: a copy of large weights takes its time
 
 
 class StepLog:
@@ -70,6 +71,7 @@ class StepLog:
         self.stopped, self.diverged, self._interrupted = False, "", False
         self._added, self._good, self._since_copy = 0, 0, 0  # steps
         self._every = max(1, num_steps // 50)
+        self._copy_every = max(self._every, LEAST_BETWEEN_COPIES)
         self._unread: list[tuple[tuple, float]] = []
         self._keeper: Keeper | None = None
         self._saver: Saver | None = None
@@ -253,7 +255,7 @@ class StepLog:
         if end < len(rows):
             self._diverge(self._added - len(rows) + end + 1, rows[end],
                           rates[end])
-        elif self._keeper and self._since_copy >= self._every:
+        elif self._keeper and self._since_copy >= self._copy_every:
             self._renew_copy(self._keeper)
         if end:
             self._bar.update(end)

@@ -9,7 +9,7 @@ from flax import linen as nn
 
 from d2lbert.inputs import classifier_labels, pretraining_labels
 from d2lbert.jax.inputs import check
-from d2lbert.jax.model import Dense, Dropout, LayerNorm
+from d2lbert.jax.model import Dense, Dropout, LayerNorm, rows_at
 from d2lbert.jax.original.model import BertModel, BertPreTrainedModel, gelu
 from d2lbert.original.config import BertConfig
 from d2lbert.original.outputs import ClassifierOutputs, PreTrainingOutputs
@@ -24,12 +24,12 @@ class BertPredictionHeadTransform(nn.Module):
         self.LayerNorm = LayerNorm(epsilon=self.config.layer_norm_eps)
 
     def __call__(self, X):
-        """(B, L, H) -> (B, L, H)."""
+        """(B, P, H) -> (B, P, H)."""
         return self.LayerNorm(gelu(self.dense(X)))
 
 
 class BertLMPredictionHead(nn.Module):
-    """Scores of all words at every position.
+    """Scores of all words at some positions.
 
     The decoder is the matrix of word embeddings: it is passed in, and there
     is no second one that could come to differ.
@@ -42,7 +42,7 @@ class BertLMPredictionHead(nn.Module):
                                (self.config.vocab_size,))
 
     def __call__(self, X, word_embeddings):
-        """(B, L, H), (V, H) -> logits (B, L, V)."""
+        """(B, P, H), (V, H) -> logits (B, P, V)."""
         return self.transform(X) @ word_embeddings.T + self.bias
 
 
@@ -55,7 +55,7 @@ class BertPreTrainingHeads(nn.Module):
         self.seq_relationship = Dense(2)
 
     def __call__(self, X, pooled, word_embeddings):
-        """(B, L, H), (B, H), (V, H) -> logits (B, L, V) and (B, 2)."""
+        """(B, P, H), (B, H), (V, H) -> logits (B, P, V) and (B, 2)."""
         return (self.predictions(X, word_embeddings),
                 self.seq_relationship(pooled))
 
@@ -70,21 +70,30 @@ class BertForPreTraining(BertPreTrainedModel):
 
     def __call__(self, input_ids, attention_mask=None, token_type_ids=None,
                  labels=None, next_sentence_label=None, training=False,
-                 output_attentions=False, output_hidden_states=False):
+                 output_attentions=False, output_hidden_states=False,
+                 masked_lm_positions=None):
         """Predict masked words and the next sentence: `PreTrainingOutputs`.
 
         The loss is the sum of those that there are labels for: (B, L) the
         words that were there, -100 elsewhere; (B,) 0 for the next sentence
-        and 1 for another. All else is as in `BertModel`.
+        and 1 for another. With masked_lm_positions (B, P) words are predicted
+        there alone, and every label that counts has to stand at one of them.
+        All else is as in `BertModel`.
         """
         encoded = self.bert(
             input_ids, attention_mask, token_type_ids, training,
             output_attentions, output_hidden_states)
-        words, is_next = self.cls(
-            encoded.last_hidden_state, encoded.pooler_output,
-            self.bert.embeddings.word_embeddings.embedding)
         check(pretraining_labels, labels, next_sentence_label,
-              shape=words.shape)
+              masked_lm_positions,
+              shape=(*input_ids.shape, self.config.vocab_size))
+        X = encoded.last_hidden_state
+        if masked_lm_positions is not None:
+            X = rows_at(X, masked_lm_positions)
+            labels = labels if labels is None else rows_at(
+                labels[..., None], masked_lm_positions)[..., 0]
+        words, is_next = self.cls(
+            X, encoded.pooler_output,
+            self.bert.embeddings.word_embeddings.embedding)
         losses = [mean_cross_entropy(logits, y) for logits, y in (
             (words, labels), (is_next, next_sentence_label)) if y is not None]
         return PreTrainingOutputs(

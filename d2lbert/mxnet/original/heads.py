@@ -9,7 +9,7 @@ from mxnet.gluon.loss import SigmoidBCELoss
 
 from d2lbert.inputs import classifier_labels, pretraining_labels
 from d2lbert.mxnet.inputs import check
-from d2lbert.mxnet.model import Dense, LayerNorm
+from d2lbert.mxnet.model import Dense, LayerNorm, rows_at
 from d2lbert.mxnet.original.model import BertModel, BertPreTrainedModel, gelu
 from d2lbert.original.outputs import ClassifierOutputs, PreTrainingOutputs
 
@@ -25,12 +25,12 @@ class BertPredictionHeadTransform(nn.HybridBlock):
             epsilon=config.layer_norm_eps, in_channels=H)
 
     def hybrid_forward(self, F, X):
-        """(B, L, H) -> (B, L, H)."""
+        """(B, P, H) -> (B, P, H)."""
         return self.LayerNorm(gelu(F, self.dense(X)))
 
 
 class BertLMPredictionHead(nn.HybridBlock):
-    """Scores of all words at every position.
+    """Scores of all words at some positions.
 
     The decoder is the matrix of word embeddings: it is passed in, and there
     is no second one that could come to differ.
@@ -44,7 +44,7 @@ class BertLMPredictionHead(nn.HybridBlock):
             "bias", shape=(config.vocab_size,), init=init.Zero())
 
     def hybrid_forward(self, F, X, word_embeddings, bias):
-        """(B, L, H), (V, H) -> logits (B, L, V)."""
+        """(B, P, H), (V, H) -> logits (B, P, V)."""
         return F.npx.fully_connected(
             self.transform(X), word_embeddings, bias, flatten=False,
             num_hidden=self.num_words, no_bias=False)
@@ -59,7 +59,7 @@ class BertPreTrainingHeads(nn.Block):
         self.seq_relationship = Dense(2, in_units=config.hidden_size)
 
     def forward(self, X, pooled, word_embeddings):
-        """(B, L, H), (B, H), (V, H) -> logits (B, L, V) and (B, 2)."""
+        """(B, P, H), (B, H), (V, H) -> logits (B, P, V) and (B, 2)."""
         return (self.predictions(X, word_embeddings),
                 self.seq_relationship(pooled))
 
@@ -74,22 +74,30 @@ class BertForPreTraining(BertPreTrainedModel):
 
     def forward(self, input_ids, attention_mask=None, token_type_ids=None,
                 labels=None, next_sentence_label=None,
-                output_attentions=False, output_hidden_states=False):
+                output_attentions=False, output_hidden_states=False,
+                masked_lm_positions=None):
         """Predict masked words and the next sentence: `PreTrainingOutputs`.
 
         The loss is the sum of those that there are labels for: (B, L) the
         words that were there, -100 elsewhere; (B,) 0 for the next sentence
-        and 1 for another. All else is as in `BertModel`.
+        and 1 for another. With masked_lm_positions (B, P) words are predicted
+        there alone, and every label that counts has to stand at one of them.
+        All else is as in `BertModel`.
         """
         encoded = self.bert(
             input_ids, attention_mask, token_type_ids, output_attentions,
             output_hidden_states)
         embeddings = self.bert.embeddings.word_embeddings.weight
-        words, is_next = self.cls(
-            encoded.last_hidden_state, encoded.pooler_output,
-            embeddings.data(input_ids.ctx))
         check(pretraining_labels, labels, next_sentence_label,
-              shape=words.shape)
+              masked_lm_positions,
+              shape=(*input_ids.shape, self.config.vocab_size))
+        X = encoded.last_hidden_state
+        if masked_lm_positions is not None:
+            X = rows_at(X, masked_lm_positions)
+            labels = labels if labels is None else rows_at(
+                labels[..., None], masked_lm_positions)[..., 0]
+        words, is_next = self.cls(
+            X, encoded.pooler_output, embeddings.data(input_ids.ctx))
         losses = [mean_cross_entropy(logits, y) for logits, y in (
             (words, labels), (is_next, next_sentence_label)) if y is not None]
         return PreTrainingOutputs(
