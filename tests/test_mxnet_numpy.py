@@ -27,11 +27,12 @@ V, SIZES = 53, (16, 24, 2, 2, 0.0, 32)
 def make_batch(seed=0, B=6, L=13, P=3):
     rng = numpy.random.default_rng(seed)
     used = numpy.arange(P) < rng.integers(1, P + 1, (B, 1))
+    columns = rng.permuted(numpy.tile(numpy.arange(1, P + 2), (B, 1)), axis=1)
     return d2l.to_tensors((
         rng.integers(0, V, (B, L)).astype("int32"),
         rng.integers(0, 2, (B, L)).astype("int32"),
         rng.integers(P + 2, L, B).astype("int32"),
-        (rng.integers(1, 5, (B, P)) * used).astype("int32"),
+        (columns[:, :P] * used).astype("int32"),
         used.astype("float32"),
         (rng.integers(0, V, (B, P)) * used).astype("int32"),
         rng.integers(0, 2, B).astype("int32")))

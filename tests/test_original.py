@@ -555,7 +555,7 @@ def test_batches_get_bert_s_names():
     tokens = np.array([[2, 9, 4, 3, 8, 3, 0], [2, 5, 3, 6, 7, 3, 0]])
     segments = np.array([[0, 0, 0, 0, 1, 1, 0], [0, 0, 0, 1, 1, 1, 0]])
     batch = (tokens, segments, np.array([6, 6]),
-             np.array([[2, 4], [1, 0]]), np.array([[1., 1.], [1., 0.]]),
+             np.array([[2, 4], [1, 1]]), np.array([[1., 1.], [1., 0.]]),
              np.array([[11, 8], [12, 0]]), np.array([1, 0]))
     got = to_bert_batch(batch)
     assert got["attention_mask"].tolist() == [[1] * 6 + [0]] * 2

@@ -77,7 +77,7 @@ def to_bert_batch(batch: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
             "attention_mask": (columns < valid_lens[:, None]).astype(np.int32),
             "token_type_ids": segments, "labels": labels,
             "next_sentence_label": 1 - is_next,
-            "masked_lm_positions": positions}
+            "masked_lm_positions": positions * (weights != 0)}
 
 
 def classes(problem: str, logits: np.ndarray, labels: np.ndarray
