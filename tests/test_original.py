@@ -352,9 +352,7 @@ def test_labels_of_minus_100_are_ignored(backend):
 @each_backend()
 def test_words_are_predicted_where_they_are_asked(backend):
     net = make_original(backend, "BertForPreTraining", without_dropout())
-    batch = make_batch(net.net.config)
-    batch["labels"][:, 0] = -100
-    positions = positions_of(batch["labels"])
+    batch, positions = batch_and_positions(net.net.config)
     short = batch | {"masked_lm_positions": positions}
     logits = net.infer(batch).prediction_logits
     np.testing.assert_allclose(
@@ -367,11 +365,13 @@ def test_words_are_predicted_where_they_are_asked(backend):
         np.testing.assert_allclose(grad, wanted[name], atol=1e-6)
 
 
-def positions_of(labels):
-    """(B, L) -> (B, P): where labels count, filled up with 0."""
-    rows = [np.flatnonzero(row != -100) for row in labels]
-    return np.array([np.pad(row, (0, max(map(len, rows)) - len(row)))
-                     for row in rows], np.int32)
+def batch_and_positions(config):
+    """A batch, and (B, P), where its labels are, filled up with 0."""
+    batch = make_batch(config)
+    batch["labels"][:, 0] = -100
+    rows = [np.flatnonzero(row != -100) for row in batch["labels"]]
+    return batch, np.array([np.pad(row, (0, max(map(len, rows)) - len(row)))
+                            for row in rows], np.int32)
 
 
 def test_the_fast_attention_of_pytorch_is_the_clear_one():
@@ -589,9 +589,7 @@ def test_inputs_that_cannot_be_read(backend):
 @each_backend()
 def test_positions_that_leave_labels_out(backend):
     net = make_original(backend, "BertForPreTraining", without_dropout())
-    batch = make_batch(net.net.config)
-    batch["labels"][:, 0] = -100
-    right = positions_of(batch["labels"])
+    batch, right = batch_and_positions(net.net.config)
     row, slot = np.argwhere(right)[-1]
     for value, message in (
             (0, f"row {row} has a label at position {right[row, slot]}, which"

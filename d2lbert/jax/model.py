@@ -174,7 +174,7 @@ class TransformerEncoderBlock(nn.Module):
 
 
 def rows_at(X, positions):
-    """The vectors at some positions: (B, L, H), (B, P) -> (B, P, H)."""
+    """What is at some positions: (B, L, ...), (B, P) -> (B, P, ...)."""
     return X[jnp.arange(X.shape[0])[:, None], positions]
 
 

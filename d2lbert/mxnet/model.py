@@ -192,7 +192,7 @@ class TransformerEncoderBlock(nn.HybridBlock):
 
 
 def rows_at(X, positions):
-    """The vectors at some positions: (B, L, H), (B, P) -> (B, P, H)."""
+    """What is at some positions: (B, L, ...), (B, P) -> (B, P, ...)."""
     columns = positions.astype("int32")
     rows = np.arange(X.shape[0], dtype="int32", ctx=X.ctx)[:, None]
     rows = np.broadcast_to(rows, columns.shape)

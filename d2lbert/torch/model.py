@@ -164,7 +164,7 @@ class TransformerEncoderBlock(nn.Module):
 
 
 def rows_at(X, positions):
-    """The vectors at some positions: (B, L, H), (B, P) -> (B, P, H)."""
+    """What is at some positions: (B, L, ...), (B, P) -> (B, P, ...)."""
     return X[torch.arange(X.shape[0], device=X.device)[:, None], positions]
 
 

@@ -94,8 +94,8 @@ class BertForPreTraining(BertPreTrainedModel):
         X = encoded.last_hidden_state
         if masked_lm_positions is not None:
             X = rows_at(X, masked_lm_positions)
-            labels = labels if labels is None else rows_at(
-                labels[..., None], masked_lm_positions)[..., 0]
+            if labels is not None:
+                labels = rows_at(labels, masked_lm_positions)
         words, is_next = self.cls(
             X, encoded.pooler_output, embeddings.data(input_ids.ctx))
         losses = [mean_cross_entropy(logits, y) for logits, y in (
