@@ -46,6 +46,11 @@ if installed("jax"):
             xla_client.CompileOptions()  # reads them, once in a process
 
 
+def only(backend):
+    """A context in which processes that are started import no other one."""
+    return patch.dict(os.environ, D2LBERT_TEST_BACKENDS=backend)
+
+
 def each_backend(without=""):
     """Parametrise a test by backend, skipping those not installed."""
     return pytest.mark.parametrize("backend", [

@@ -42,6 +42,7 @@ def test_twenty_kills_change_no_bit(backend, tmp_path):
         [sys.executable, HERE / "killed.py", backend, tmp_path],
         capture_output=True, text=True, env={
             **os.environ, "OMP_NUM_THREADS": "1",
+            "D2LBERT_TEST_BACKENDS": backend,
             # Its own: a kill can leave half of what is written
             "JAX_COMPILATION_CACHE_DIR": str(tmp_path / "cache"),
             "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0"})

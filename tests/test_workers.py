@@ -11,7 +11,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from harness import each_backend, installed
+from harness import each_backend, installed, only
 from working import trained
 
 from d2lbert.backends import BACKENDS, load_backend
@@ -27,8 +27,9 @@ SHARDED = {"join": {"is_sharded": True}}
 
 def work(backend, number, out, *cases):
     """The results of all cases by so many workers, a list of dicts."""
-    failure = Together([sys.executable, str(WORKING), backend, str(out),
-                        *map(json.dumps, cases)], backend, number).wait()
+    with only(backend):
+        failure = Together([sys.executable, str(WORKING), backend, str(out),
+                            *map(json.dumps, cases)], backend, number).wait()
     assert not failure, failure
     return results_in(out, len(cases))
 
