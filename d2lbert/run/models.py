@@ -89,7 +89,8 @@ class Model:
 
     # A classifier of pairs
 
-    def fine_tune(self, train_iter: Iterable[Any], dev_iter: Iterable[Any],
+    def fine_tune(self, train_iter: Iterable[Any],
+                  dev_iter: Iterable[Any] | None,
                   test_iter: Iterable[Any] | None, num_epochs: int, lr: float,
                   **recipe: Any) -> FineTuningLog:
         """`train_ch13` with Adam and the backend's cross-entropy."""
