@@ -134,6 +134,15 @@ def test_limits_scales_and_names_are_those_asked_for():
     assert names == ["a", "b"]
 
 
+def test_a_curve_without_points_has_no_name():
+    animator = Animator("epoch", legend=["loss", "train acc", "dev acc"])
+    for x in range(3):
+        animator.add(x, (1.0, None, None))
+    (axes,) = animator._figure().axes
+    names = [text.get_text() for text in axes.get_legend().get_texts()]
+    assert names == ["loss"] and len(axes.lines) == 1
+
+
 def test_a_plot_of_one_step_has_no_warning(tmp_path, recwarn):
     plot = Animator(xlim=[1, 1])
     plot.add(1, 2.0)

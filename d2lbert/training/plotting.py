@@ -179,6 +179,8 @@ class Animator:
         panels = figure.subplots(self.nrows, self.ncols, squeeze=False)
         panels = panels.ravel()
         for i, (x, y) in enumerate(zip(self.X, self.Y)):
+            if not x:  # nor does the legend name what has no points
+                continue
             fmts = self.fmts or _LINES
             line, = panels[i % len(panels)].plot(
                 x, y, fmts[i % len(fmts)], label=self._name(i))
