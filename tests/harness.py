@@ -38,7 +38,7 @@ if installed("jax"):
     # Compiling small models well takes longer than computing them. The
     # notebooks run what is compiled as everywhere.
     jax.config.update("jax_disable_most_optimizations", True)
-    if jax.__version_info__[:2] == (0, 10):  # others may not know the flags
+    if jax.__version_info__[:2] == (0, 10):  # 0.12 ends for such a flag
         with patch.dict(os.environ, XLA_FLAGS=" ".join([
                 os.environ.get("XLA_FLAGS", ""),
                 "--xla_cpu_use_fusion_emitters=false",

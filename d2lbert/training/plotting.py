@@ -179,7 +179,7 @@ class Animator:
         panels = figure.subplots(self.nrows, self.ncols, squeeze=False)
         panels = panels.ravel()
         for i, (x, y) in enumerate(zip(self.X, self.Y)):
-            if not x:  # nor does the legend name what has no points
+            if not x:  # the legend would name a curve that is not there
                 continue
             fmts = self.fmts or _LINES
             line, = panels[i % len(panels)].plot(
