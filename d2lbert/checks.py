@@ -3,6 +3,8 @@
 import sys
 import warnings
 from collections.abc import Iterable
+from math import inf
+from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +65,33 @@ def check_heads(num_hiddens: int, num_heads: int) -> None:
         raise ValueError(
             f"num_hiddens={num_hiddens} cannot be split into "
             f"num_heads={num_heads} equal heads")
+
+
+def check_steps(num_steps: int) -> None:
+    """Raise ValueError for less than one step of a training."""
+    if not isinstance(num_steps, Integral) or num_steps < 1:
+        raise ValueError(
+            f"num_steps is {num_steps}, not a whole number from 1")
+
+
+def check_rate(lr: float) -> None:
+    """Raise ValueError for what is no learning rate."""
+    if not isinstance(lr, Real) or not 0 <= lr < inf:
+        raise ValueError(
+            f"the learning rate is {lr!r:.99}, not a number from 0; over the "
+            "steps, warmup changes it")
+
+
+def check_schedule(num_steps: int, peak: float,
+                   warmup: float | None) -> None:
+    """Raise ValueError for what `d2lbert.training.schedules.rates` refuses."""
+    check_steps(num_steps)
+    check_rate(peak)
+    if warmup is not None and not (
+            isinstance(warmup, Real) and 0 <= warmup <= 1):
+        raise ValueError(
+            f"warmup is {warmup!r:.99}, not a share of the steps from 0 to "
+            "1, or None for a constant learning rate")
 
 
 def no_such_name(backend: str, name: str) -> AttributeError:

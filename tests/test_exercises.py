@@ -340,13 +340,14 @@ def test_a_time_is_replaced_by_one_that_differs_much(built):
 
 def test_a_chapter_says_how_long_it_takes(built):
     times = built / "notebooks/times.toml"
-    times.write_text("[first]\ntorch = 20\njax = 250\n")
-    book = load_book(built)
-    assert Times(book).sentence("first", ["word " * 5300]) == (
-        "about 25 minutes to read; running takes 20 s in PyTorch and "
-        "4 minutes in JAX on two cores")
+    for seconds, in_words in ((250, "20 s in PyTorch and 250 s in JAX"), (
+            310, "less than a minute in PyTorch and 5 minutes in JAX")):
+        times.write_text(f"[first]\ntorch = 20\njax = {seconds}\n")
+        book = load_book(built)
+        assert Times(book).sentence("first", ["word " * 5300]) == (
+            f"about 25 minutes to read; running takes {in_words} on two cores")
     text = cells_of(book, "first", "jax")[0].source
-    assert ", about 5 minutes to read; running takes 20 s in " in text
+    assert ", about 5 minutes to read; running takes less than a m" in text
     times.unlink()
     assert cells_of(book, "first", "jax")[0].source.endswith(
         "about 5 minutes to read.")

@@ -418,6 +418,32 @@ def test_what_is_no_batch_of_named_arrays(backend):
 
 
 @each_backend()
+def test_rates_and_epochs_that_cannot_be(backend):
+    bert, classifier = small_bert(backend), small_classifier(backend)
+    original = make_original(backend, "BertForPreTraining", CONFIG)
+    for lr in (-1.0, np.nan, np.inf, "1e-3", None, lambda step: 1e-3):
+        for train in (lambda lr: bert.train([], V, 1, lr=lr),
+                      lambda lr: classifier.fine_tune([], None, None, 1, lr),
+                      lambda lr: original.fit([], 1, lr)):
+            with pytest.raises(ValueError, match="the learning rate is .*, "
+                               "not a number from 0"):
+                train(lr)
+    batches = [(make_batch()[:3], np.zeros(6, np.int32))]
+    for warmup in (-0.1, 1.1, np.nan, "0.1"):
+        for train in (lambda w: bert.train([], V, 1, warmup=w),
+                      lambda w: original.fit([], 1, 1e-3, warmup=w),
+                      lambda w: classifier.fine_tune(
+                          batches, None, None, 1, 1e-3, warmup=w)):
+            with pytest.raises(ValueError, match=f"warmup is {warmup!r}, not "
+                               "a share of the steps from 0 to 1"):
+                train(warmup)
+    for number in (0, 1.5, "2", None):
+        with pytest.raises(ValueError, match=f"{number!r} epochs of 1 batches "
+                           "are no training"):
+            classifier.fine_tune(batches, None, None, number, 1e-3)
+
+
+@each_backend()
 def test_classes_are_compared_row_by_row(backend):
     bert = make_original(
         backend, "BertForSequenceClassification", CONFIG, num_labels=3)

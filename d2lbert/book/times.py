@@ -20,6 +20,7 @@ WORDS = 200  # read in a minute
 STEP = 5  # minutes
 MUCH = 0.3  # of the seconds that are noted,
 LITTLE = 3  # and no news if it is less than these seconds
+LONG = 300  # seconds; where something takes as long, minutes are said
 SENTENCE = re.compile(r"about \d+ minutes to read(?:; running takes "
                       r"[^\n]*? on two cores)?")
 
@@ -68,10 +69,13 @@ class Times:
         """
         words = sum(len(text.split()) for text in prose)
         minutes = max(STEP, STEP * round(words / WORDS / STEP))
-        seconds = self.seconds[chapter]
-        runs = [f"{_in_words(seconds[backend])} in {BACKENDS[backend].title}"
-                for backend in backends or self._book.backends
-                if backend in seconds]
+        seconds = {backend: self.seconds[chapter][backend]
+                   for backend in backends or self._book.backends
+                   if backend in self.seconds[chapter]}
+        in_words = (_in_minutes if max(seconds.values(), default=0) >= LONG
+                    else "{:g} s".format)
+        runs = [f"{in_words(number)} in {BACKENDS[backend].title}"
+                for backend, number in seconds.items()]
         text = f"about {minutes} minutes to read"
         if runs:
             text += f"; running takes {listed(runs)} on two cores"
@@ -83,9 +87,10 @@ def rounded(seconds: float) -> float:
     return float(f"{seconds:.{1 if seconds < 10 else 2}g}")
 
 
-def _in_words(seconds: float) -> str:
-    return (f"{seconds:g} s" if seconds < 120
-            else f"{round(seconds / 60)} minutes")
+def _in_minutes(seconds: float) -> str:
+    number = round(seconds / 60)
+    return ("less than a minute" if not number else "a minute" if number == 1
+            else f"{number} minutes")
 
 
 def listed(names: list[str]) -> str:

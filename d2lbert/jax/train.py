@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from d2lbert.checks import check_rate
 from d2lbert.data.batches import take
 from d2lbert.data.pretraining import pad_inputs
 from d2lbert.inputs import encoder_inputs, prediction_slots, pretraining_batch
@@ -56,6 +57,7 @@ def cross_entropy():
 
 def adam(net, lr):
     """Adam (Kingma and Ba, 2015); Optax needs the rate alone, not the net."""
+    check_rate(lr)
     return Rated(_ADAM, lr)
 
 
@@ -184,12 +186,13 @@ def train_bert(train_iter, net, loss, vocab_size, devices, num_steps,
             step; its last ones and the sentence pairs a second are printed.
 
     Raises:
-        ValueError: for what `d2lbert.inputs.pretraining_batch` refuses, a
-            batch that cannot be divided among the devices, checkpoints of
-            another recipe, or a precision that there is not.
+        ValueError: for what `d2lbert.inputs.pretraining_batch` and `rates`
+            refuse, a batch that cannot be divided among the devices,
+            checkpoints of another recipe, or a precision that there is not.
     """
-    workers, mesh = workers or Workers(), mesh_of(devices)
+    workers, steps = workers or Workers(), rates(num_steps, lr, warmup)
     check_parts(accumulate, clip)
+    mesh = mesh_of(devices)
     init_key, key = jax.random.split(jax.random.key(seed))
     if params is None:
         params = init_params(net, init_key)
@@ -207,7 +210,7 @@ def train_bert(train_iter, net, loss, vocab_size, devices, num_steps,
     batches = log.watch(
         take(train_iter, num_steps, log.step, workers.part, is_even=True),
         lambda: copy_weights(params))
-    for batch, rate in zip(batches, rates(num_steps, lr, warmup)[log.step:]):
+    for batch, rate in zip(batches, steps[log.step:]):
         check(pretraining_batch, *batch, vocab_size=vocab_size,
               max_len=getattr(net, "max_len", None))
         with products_in(precision):

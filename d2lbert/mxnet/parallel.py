@@ -142,7 +142,8 @@ class Gradients:
                  for part in parts], self.workers)))
         if self.workers.size > 1:
             self.workers.sum_all([
-                grad for grads in gradients_of(self.net) for grad in grads])
+                grad for grads in gradients_of(self.parameters)
+                for grad in grads])
         return self.workers.summed(losses)
 
     def parts(self, batch):
@@ -192,14 +193,14 @@ def is_sized(parameter):
     return min(parameter.shape) > 0
 
 
-def gradients_of(net, are_new=False):
-    """The gradients of all weights that have one, a list of one a device.
+def gradients_of(parameters, are_new=False):
+    """The gradients of the weights that have one, a list of one a device.
 
     Args:
         are_new: leave out those that no backward pass has written since the
             last step of the optimiser.
     """
-    return [p.list_grad() for p in net.collect_params().values()
+    return [p.list_grad() for p in parameters
             if is_sized(p) and p.grad_req != "null"
             and (not are_new or p.list_data()[0]._fresh_grad)]
 

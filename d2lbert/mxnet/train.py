@@ -7,6 +7,7 @@ from mxnet import context, cpu, gpu, np, optimizer, random
 from mxnet.gluon import Trainer
 from mxnet.gluon.loss import SoftmaxCELoss
 
+from d2lbert.checks import check_rate
 from d2lbert.data.batches import take
 from d2lbert.data.pretraining import pad_inputs
 from d2lbert.inputs import pretraining_batch
@@ -61,6 +62,7 @@ class Adam(optimizer.Adam):
 
 def adam(net, lr):
     """A trainer of net's parameters, once they are initialized."""
+    check_rate(lr)
     return Trainer(net.collect_params(), Adam(learning_rate=lr))
 
 
@@ -145,10 +147,11 @@ def train_bert(train_iter, net, loss, vocab_size, devices, num_steps,
             the sentence pairs a second are printed.
 
     Raises:
-        ValueError: for what `d2lbert.inputs.pretraining_batch` refuses,
-            checkpoints of another recipe, or a precision that there is not.
+        ValueError: for what `d2lbert.inputs.pretraining_batch` and `rates`
+            refuse, checkpoints of another recipe, or a precision that there
+            is not.
     """
-    workers = workers or Workers()
+    workers, steps = workers or Workers(), rates(num_steps, lr, warmup)
     check_parts(accumulate, clip)
     seed = 0 if seed is None and resume else workers.seed(seed)
     devices = workers.own(devices)
@@ -162,18 +165,17 @@ def train_bert(train_iter, net, loss, vocab_size, devices, num_steps,
     put_state(log.resume(
         resume, partial(state_arrays, net, trainer), train_iter, save_every,
         lr=lr, warmup=warmup, seed=seed, clip=clip), net, trainer)
-    steps = rates(num_steps, lr, warmup)[log.step:]
     with Gradients(net, batch_loss, loss, vocab_size, devices, workers,
                    accumulate) as gradients:
         batches = log.watch(
             take(train_iter, num_steps, log.step, workers.part),
             partial(copy_weights, net))
-        for batch, rate in zip(batches, steps):
+        for batch, rate in zip(batches, steps[log.step:]):
             seed_step(seed, log.step, workers)
             batch = to_tensors(batch)
             check(pretraining_batch, *batch, vocab_size=vocab_size)
             mlm_l, nsp_l = gradients(batch)
-            clip_gradients(net, clip)
+            clip_gradients(gradients.parameters, clip)
             trainer.set_learning_rate(rate)
             # A batch loss may leave weights out, such as those of one task
             trainer.step(1, ignore_stale_grad=True)
@@ -184,7 +186,7 @@ def train_bert(train_iter, net, loss, vocab_size, devices, num_steps,
     return log
 
 
-def clip_gradients(net, max_norm):
+def clip_gradients(parameters, max_norm):
     """Scale all gradients so that their common norm is max_norm at most.
 
     The gradient of a weight is the sum of what lies on several devices. Those
@@ -193,7 +195,7 @@ def clip_gradients(net, max_norm):
     """
     if max_norm is None:
         return
-    gradients = gradients_of(net, are_new=True)
+    gradients = gradients_of(parameters, are_new=True)
     # Not np.linalg.norm, which is 1 % wrong for millions of numbers
     flat = [total(grads).reshape_view(-1) for grads in gradients]
     norm = np.stack([np.dot(grad, grad) for grad in flat]).sum() ** 0.5

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from d2lbert.checks import check_rate
 from d2lbert.data.batches import take
 from d2lbert.data.pretraining import pad_inputs
 from d2lbert.inputs import pretraining_batch
@@ -49,6 +50,7 @@ def cross_entropy():
 
 def adam(net, lr):
     """Adam (Kingma and Ba, 2015), in one pass over all weights."""
+    check_rate(lr)
     return torch.optim.Adam(net.parameters(), lr=lr, fused=True)
 
 
@@ -139,10 +141,11 @@ def train_bert(train_iter, net, loss, vocab_size, devices, num_steps,
             the sentence pairs a second are printed.
 
     Raises:
-        ValueError: for what `d2lbert.inputs.pretraining_batch` refuses,
-            checkpoints of another recipe, or a precision that there is not.
+        ValueError: for what `d2lbert.inputs.pretraining_batch` and `rates`
+            refuse, checkpoints of another recipe, or a precision that there
+            is not.
     """
-    workers = workers or Workers()
+    workers, steps = workers or Workers(), rates(num_steps, lr, warmup)
     check_parts(accumulate, clip)
     seed, devices = workers.seed(seed), workers.own(devices)
     set_seed(seed)
@@ -158,13 +161,13 @@ def train_bert(train_iter, net, loss, vocab_size, devices, num_steps,
         lr=lr, warmup=warmup, seed=seed, clip=clip), net, trainer)
     batches = log.watch(take(train_iter, num_steps, log.step, workers.part),
                         partial(copy_weights, net))
-    for batch, rate in zip(batches, rates(num_steps, lr, warmup)[log.step:]):
+    for batch, rate in zip(batches, steps[log.step:]):
         seed_step(seed, log.step, workers)
         batch = to_tensors(batch)
         check(pretraining_batch, *batch, vocab_size=vocab_size)
         trainer.zero_grad()
         mlm_l, nsp_l = gradients(batch)
-        clip_gradients(net, clip)
+        clip_gradients(net.parameters(), clip)
         set_rate(trainer, rate)
         trainer.step()
         log.add(mlm_l, nsp_l, rate=rate)
@@ -175,10 +178,10 @@ def train_bert(train_iter, net, loss, vocab_size, devices, num_steps,
     return log
 
 
-def clip_gradients(net, max_norm):
+def clip_gradients(parameters, max_norm):
     """Scale all gradients so that their common norm is max_norm at most."""
     if max_norm is not None:
-        nn.utils.clip_grad_norm_(net.parameters(), max_norm)
+        nn.utils.clip_grad_norm_(parameters, max_norm)
 
 
 def unwrapped(net):

@@ -137,9 +137,11 @@ class FineTuningLog(StepLog):
 
     def __init__(self, num_epochs: int, num_batches: int,
                  precision: str = "float32") -> None:
-        if num_epochs < 1 or num_batches < 1:
-            raise ValueError(f"{num_epochs} epochs of {num_batches} batches "
-                             "are no training: give one or more of each")
+        if (not isinstance(num_epochs, (int, np.integer))
+                or min(num_epochs, num_batches) < 1):
+            raise ValueError(
+                f"{num_epochs!r:.99} epochs of {num_batches} batches are no "
+                "training: give a whole number of each, from 1")
         super().__init__(num_epochs * num_batches, precision)
         self.num_epochs, self.num_batches = num_epochs, num_batches
         self.loss: list[float] = []

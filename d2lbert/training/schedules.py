@@ -1,5 +1,7 @@
 """Learning rates over the steps of a training run."""
 
+from d2lbert.checks import check_schedule
+
 
 def rates(num_steps: int, peak: float,
           warmup: float | None = 0.1) -> list[float]:
@@ -11,7 +13,12 @@ def rates(num_steps: int, peak: float,
         peak: the highest rate, reached after warmup · num_steps steps; the
             rate after the last step would be 0.
         warmup: None for a constant rate.
+
+    Raises:
+        ValueError: for less than one step, a peak that is no number from 0,
+            or a warmup that is no share.
     """
+    check_schedule(num_steps, peak, warmup)
     if warmup is None:
         return [peak] * num_steps
     rising = max(1, round(warmup * num_steps))

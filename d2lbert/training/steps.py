@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from d2lbert.checks import check_steps
 from d2lbert.training.divergence import Keeper, describe, first_bad
 from d2lbert.training.interrupts import first_interrupt_noted
 from d2lbert.training.plotting import Animator, progress
@@ -62,9 +63,7 @@ class StepLog:
 
     def __init__(self, num_steps: int, precision: str = "float32",
                  workers: Workers | None = None) -> None:
-        if not isinstance(num_steps, (int, np.integer)) or num_steps < 1:
-            raise ValueError(
-                f"num_steps is {num_steps}, not a whole number from 1")
+        check_steps(num_steps)
         self.num_steps, self.examples = num_steps, 0
         self.precision, self._workers = precision, workers or Workers()
         self.seconds, self.warmup_seconds = 0.0, 0.0

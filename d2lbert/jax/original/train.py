@@ -75,7 +75,11 @@ def fit(net, batches, num_steps, lr, warmup=0.1, device=None, params=None,
 
     Returns:
         The trained params, and the `LossLog`, whose report it prints.
+
+    Raises:
+        ValueError: for what `d2lbert.inputs.named_inputs` and `rates` refuse.
     """
+    steps = rates(num_steps, lr, warmup)
     device = device or try_gpu()
     init_key, key = jax.random.split(jax.random.key(seed))
     if params is None:
@@ -90,7 +94,7 @@ def fit(net, batches, num_steps, lr, warmup=0.1, device=None, params=None,
         lr=lr, warmup=warmup, seed=seed), params, state)
     batches = log.watch(take(batches, num_steps, log.step),
                         lambda: copy_weights(params))
-    for batch, rate in zip(batches, rates(num_steps, lr, warmup)[log.step:]):
+    for batch, rate in zip(batches, steps[log.step:]):
         check_batch(net, batch)
         with products_in(precision):
             params, state, loss = fit_step(

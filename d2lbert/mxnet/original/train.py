@@ -69,12 +69,17 @@ def fit(net, batches, num_steps, lr, warmup=0.1, device=None, seed=None,
 
     Returns:
         The `LossLog`, whose report it prints.
+
+    Raises:
+        ValueError: for what `d2lbert.inputs.named_inputs` and `rates` refuse.
     """
+    steps = rates(num_steps, lr, warmup)
     seed = 0 if seed is None and resume else seed
     set_seed(seed)
     device = device or try_gpu()
     place(net, [device])
     net.hybridize()
+    parameters = net.collect_params().values()
     precision = precision_for(precision)
     trainer, log = adamw(net, lr), LossLog(num_steps, precision=precision)
     put_state(log.resume(
@@ -82,13 +87,13 @@ def fit(net, batches, num_steps, lr, warmup=0.1, device=None, seed=None,
         lr=lr, warmup=warmup, seed=seed), net, trainer)
     batches = log.watch(take(batches, num_steps, log.step),
                         partial(copy_weights, net))
-    for batch, rate in zip(batches, rates(num_steps, lr, warmup)[log.step:]):
+    for batch, rate in zip(batches, steps[log.step:]):
         check_batch(net, batch)
         seed_step(seed, log.step)
         with autograd.record():
             loss = net(**on_device(batch, device)).loss
         loss.backward()
-        clip_gradients(net, CLIP)
+        clip_gradients(parameters, CLIP)
         trainer.set_learning_rate(rate)
         # A head without labels in this batch has no new gradient
         trainer.step(1, ignore_stale_grad=True)

@@ -56,7 +56,11 @@ def fit(net, batches, num_steps, lr, warmup=0.1, device=None, seed=None,
 
     Returns:
         The `LossLog`, whose report it prints.
+
+    Raises:
+        ValueError: for what `d2lbert.inputs.named_inputs` and `rates` refuse.
     """
+    steps = rates(num_steps, lr, warmup)
     set_seed(seed)
     device = device or try_gpu()
     net.to(device).train()
@@ -67,13 +71,13 @@ def fit(net, batches, num_steps, lr, warmup=0.1, device=None, seed=None,
         lr=lr, warmup=warmup, seed=seed), net, trainer)
     batches = log.watch(take(batches, num_steps, log.step),
                         partial(copy_weights, net))
-    for batch, rate in zip(batches, rates(num_steps, lr, warmup)[log.step:]):
+    for batch, rate in zip(batches, steps[log.step:]):
         check_batch(net, batch)
         with products_in(precision, device):
             loss = net(**on_device(batch, device)).loss
         trainer.zero_grad()
         loss.backward()
-        clip_gradients(net, CLIP)
+        clip_gradients(net.parameters(), CLIP)
         set_rate(trainer, rate)
         trainer.step()
         log.add(loss.detach(), rate=rate)
