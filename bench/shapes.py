@@ -16,7 +16,7 @@ from d2lbert.book.config import load_book
 from d2lbert.book.source import make_notebook
 
 CHAPTER, SEED = "fine-tuning", "seed = 0\n"
-COLUMNS = ("chance", "baseline", "random", "pretrained")
+COLUMNS = ("chance", "labels", "mini-wiki", "random", "pretrained")
 
 
 def main() -> None:
@@ -27,10 +27,11 @@ def main() -> None:
     args = parser.parse_args()
     cells = chapter_code(args.backend)
     tables = [run(cells, seed) for seed in range(args.seeds)]
-    print(f"| task | {' | '.join(COLUMNS)} |\n" + "| --- " * 5 + "|")
-    for task in tables[0]:
-        values = ([table[task][name] for table in tables] for name in COLUMNS)
-        print(f"| {task} | {' | '.join(map(mean_and_range, values))} |")
+    print(f"| task | {' | '.join(COLUMNS)} |\n" + "| --- " * 6 + "|")
+    for task, row in tables[0].items():
+        values = [mean_and_range([table[task][name] for table in tables])
+                  if name in row else "" for name in COLUMNS]
+        print(f"| {task} | {' | '.join(values)} |")
 
 
 def chapter_code(backend: str) -> list[str]:
