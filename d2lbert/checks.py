@@ -3,7 +3,6 @@
 import sys
 import warnings
 from collections.abc import Iterable
-from math import inf
 from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
@@ -76,7 +75,7 @@ def check_steps(num_steps: int) -> None:
 
 def check_rate(lr: float) -> None:
     """Raise ValueError for what is no learning rate."""
-    if not isinstance(lr, Real) or not 0 <= lr < inf:
+    if not isinstance(lr, Real) or not lr >= 0:  # as of NaN
         raise ValueError(
             f"the learning rate is {lr!r:.99}, not a number from 0; over the "
             "steps, warmup changes it")
