@@ -67,7 +67,7 @@ def check_heads(num_hiddens: int, num_heads: int) -> None:
 
 
 def check_steps(num_steps: int) -> None:
-    """Raise ValueError for less than one step of a training."""
+    """Raise ValueError for what is no whole number of steps from 1."""
     if not isinstance(num_steps, Integral) or num_steps < 1:
         raise ValueError(
             f"num_steps is {num_steps}, not a whole number from 1")
@@ -75,7 +75,7 @@ def check_steps(num_steps: int) -> None:
 
 def check_rate(lr: float) -> None:
     """Raise ValueError for what is no learning rate."""
-    if not isinstance(lr, Real) or not lr >= 0:  # as of NaN
+    if not isinstance(lr, Real) or not lr >= 0:  # NaN, too
         raise ValueError(
             f"the learning rate is {lr!r:.99}, not a number from 0; over the "
             "steps, warmup changes it")

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from d2lbert import files
+from d2lbert.data.factors import factorization_machine, words_by_clause
 from d2lbert.data.mini import sentiment as minisentiment, wiki as miniwiki
 from d2lbert.data.mini.sentiment import (
     CLASSES,
@@ -278,3 +279,21 @@ def test_no_counting_of_words_is_enough(splits, weigh, n):
         assert ngram_accuracy(weights, x, y, n) > 0.6
         for x, y in held_out:
             assert 0.5 < ngram_accuracy(weights, x, y, n) < 0.7
+
+
+def test_a_factorization_machine_knows_pairs_that_it_has_not_seen():
+    """Which of two words turns the other round, learned from other pairs."""
+    operators = [f"{word}{i}" for word in ("keeps", "turns") for i in range(6)]
+    opinions = [f"{word}{i}" for word in ("good", "bad") for i in range(6)]
+    pairs = {part: [(i, j) for i in range(12) for j in range(12)
+                    if ((i + j) % 3 == 0) == (part == "test")]
+             for part in ("train", "test")}
+    texts, labels = ({part: [make(*pair) for pair in found]
+                      for part, found in pairs.items()} for make in (
+        lambda i, j: {operators[i], opinions[j]},
+        lambda i, j: int((i < 6) == (j < 6))))
+    found = factorization_machine(
+        4 * texts["train"], 4 * labels["train"], texts["test"], size=4)
+    assert np.mean((found > 0) == np.array(labels["test"])) > 0.95
+    assert words_by_clause("a , b c .") == {
+        (False, "a"), (True, "b"), (True, "c"), (True, ".")}

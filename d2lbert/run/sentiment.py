@@ -17,6 +17,7 @@ from d2lbert.backends import BACKENDS
 from d2lbert.checkpoints.params import Params, initial_params
 from d2lbert.data.batches import PretrainingBatches
 from d2lbert.data.corpora import load_corpus
+from d2lbert.data.factors import factorization_machine, words_by_clause
 from d2lbert.data.mini.sentiment import SIZES
 from d2lbert.data.ngrams import (
     last_clause,
@@ -218,6 +219,17 @@ def count_ngrams(corpus: str | Path = CORPUS) -> dict[str, list[float]]:
     return found
 
 
+def learn_factors(seed: int) -> list[float]:
+    """Accuracies on dev and test of a `factorization_machine`."""
+    folder = sentiment_folder(CORPUS)
+    (known, y), *held_out = (
+        ([*map(words_by_clause, sentences)], labels) for sentences, labels
+        in (read_sst2(folder / f"{split}.tsv") for split in SIZES))
+    return [float(np.mean((factorization_machine(
+        known, y, asked, seed=seed) > 0) == np.array(truth)))
+        for asked, truth in held_out]
+
+
 def _accuracy(net: Model, batches: Iterable[Any]) -> float:
     """The share of sentences that net gets right."""
     guess, truth = net.predict_classes(batches)
@@ -266,19 +278,26 @@ def main(backend: str = "torch", *seeds: str) -> None:
     for name, shares in count_ngrams().items():
         print("|", " | ".join([name, *(f"{s:.3f}" for s in shares)]), "|")
     args = Namespace(corpus=CORPUS, model=MODEL, steps=None)
+    numbers = [*map(int, seeds or "012")]
+    _print_row("factorization machine", [*map(learn_factors, numbers)])
     for start in _starts(args):
         found: list[list[float]] = []
-        for seed in map(int, seeds or "012"):
+        for seed in numbers:
             tok, net = _start(backend, args, start, seed)
             _, scores = _fine_tune(
                 net, tok, RECIPES[CORPUS], CORPUS, None, seed)
             found.append([s for s in (scores["dev_acc"], scores["test_acc"])
                           if s is not None])
             print(start, seed, *found[-1], flush=True)
-        low, mean, high = (f(found, axis=0) for f in (np.min, np.mean, np.max))
-        print("|", " | ".join([start, *(
-            f"{m:.3f} ({a:.3f} to {b:.3f})"
-            for a, m, b in zip(low, mean, high))]), "|")
+        _print_row(start, found)
+
+
+def _print_row(name: str, found: list[list[float]]) -> None:
+    """A row of the table: mean and range over lists of accuracies."""
+    low, mean, high = (f(found, axis=0) for f in (np.min, np.mean, np.max))
+    print("|", " | ".join([name, *(
+        f"{m:.3f} ({a:.3f} to {b:.3f})"
+        for a, m, b in zip(low, mean, high))]), "|")
 
 
 if __name__ == "__main__":
