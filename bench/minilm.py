@@ -14,6 +14,7 @@ from collections.abc import Callable
 import numpy as np
 
 from d2lbert import torch as d2l
+from d2lbert.run.report import mean_and_range
 
 CHECKPOINT = "all-minilm-l6-v2"
 TASKS = {"mini-sentiment": 2, "mini-nli": 3}  # labels
@@ -117,8 +118,8 @@ def main():
     print("| --- " * (len(args.tasks) + 1) + "|")
     for name in args.starts:
         print(f"| {name} | " + " | ".join(
-            f"{np.mean(x):.2f} ({min(x):.2f} to {max(x):.2f})"
-            for x in (cells[name, task] for task in args.tasks)) + " |")
+            mean_and_range(cells[name, task], ".2f")
+            for task in args.tasks) + " |")
 
 
 if __name__ == "__main__":

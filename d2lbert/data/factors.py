@@ -30,8 +30,10 @@ def factorization_machine(
     Returns:
         (len(others),) array, the logits of the label 1.
     """
-    index = {f: i for i, f in enumerate(dict.fromkeys(
-        f for text in texts for f in sorted(text, key=repr)))}
+    # Sorted, since sets have another order in each process
+    features = dict.fromkeys(
+        f for text in texts for f in sorted(text, key=repr))
+    index = {feature: i for i, feature in enumerate(features)}
     X, asked = (_indicators(some, index) for some in (texts, others))
     y, rng = np.asarray(labels), np.random.default_rng(seed)
     # A column of weights, and one for each number of the vectors
@@ -55,7 +57,7 @@ def _indicators(texts: Sequence[Iterable[Hashable]],
     """(texts, features), 1 where a text has a known feature."""
     X = np.zeros((len(texts), len(index)))
     for row, text in zip(X, texts):
-        row[[index[f] for f in {*text} if f in index]] = 1
+        row[[index[f] for f in text if f in index]] = 1
     return X
 
 

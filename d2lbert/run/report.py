@@ -37,6 +37,13 @@ def number(value: float | None, spec: str) -> str:
     return "–" if value is None else format(value, spec)
 
 
+def mean_and_range(values: Sequence[float], spec: str = ".3f") -> str:
+    """As in '0.870 (0.850 to 0.900)'."""
+    mean, low, high = (format(f(values), spec) for f in (
+        np.mean, np.min, np.max))
+    return f"{mean} ({low} to {high})"
+
+
 def _failed_row(columns: Sequence[str], result: dict[str, Any]) -> list[str]:
     reason = " ".join(result[FAILED].split()).replace("|", "\\|")
     return [BACKENDS[result["backend"]].title, f"failed: {reason}",

@@ -33,7 +33,7 @@ from d2lbert.original.huggingface import CONFIG, read_config
 from d2lbert.original.outputs import to_bert_batch
 from d2lbert.original.tokenizer import BertTokenizer
 from d2lbert.run.models import Model, load_original, make_original
-from d2lbert.run.report import number, thinned
+from d2lbert.run.report import mean_and_range, number, thinned
 from d2lbert.run.resume import checkpoints, fingerprint
 from d2lbert.training.logs import LossLog, last_tenth
 from d2lbert.training.plotting import Animator
@@ -225,9 +225,11 @@ def learn_factors(seed: int) -> list[float]:
     (known, y), *held_out = (
         ([*map(words_by_clause, sentences)], labels) for sentences, labels
         in (read_sst2(folder / f"{split}.tsv") for split in SIZES))
-    return [float(np.mean((factorization_machine(
-        known, y, asked, seed=seed) > 0) == np.array(truth)))
-        for asked, truth in held_out]
+    asked = [text for texts, _ in held_out for text in texts]
+    found = np.split(factorization_machine(known, y, asked, seed=seed) > 0,
+                     [len(held_out[0][1])])
+    return [float(np.mean(guess == np.array(truth)))
+            for guess, (_, truth) in zip(found, held_out, strict=True)]
 
 
 def _accuracy(net: Model, batches: Iterable[Any]) -> float:
@@ -294,10 +296,7 @@ def main(backend: str = "torch", *seeds: str) -> None:
 
 def _print_row(name: str, found: list[list[float]]) -> None:
     """A row of the table: mean and range over lists of accuracies."""
-    low, mean, high = (f(found, axis=0) for f in (np.min, np.mean, np.max))
-    print("|", " | ".join([name, *(
-        f"{m:.3f} ({a:.3f} to {b:.3f})"
-        for a, m, b in zip(low, mean, high))]), "|")
+    print("|", " | ".join([name, *map(mean_and_range, zip(*found))]), "|")
 
 
 if __name__ == "__main__":
