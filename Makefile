@@ -66,7 +66,8 @@ site: setup
 slides: setup
 	$(BIN)/python -m d2lbert.book slides $(if $(filter-out 0,$(PDF)),--pdf)
 
-test: setup
+test:
+	@# The second environment is installed while the first one is
 	$(MAKE) -j $(JOBS) lint $(if $(PYTHON_NUMPY1),test-numpy1)
 	$(if $(PYTHON_NUMPY1),,@echo "$(NO_NUMPY1)")
 	$(BIN)/python -m pytest -n $(JOBS)

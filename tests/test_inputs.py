@@ -424,7 +424,8 @@ def test_rates_and_epochs_that_cannot_be(backend):
     for lr in (-1.0, np.nan, "1e-3", None, lambda step: 1e-3):
         for train in (lambda lr: bert.train([], V, 1, lr=lr),
                       lambda lr: classifier.fine_tune([], None, None, 1, lr),
-                      lambda lr: original.fit([], 1, lr)):
+                      lambda lr: original.fit([], 1, lr),
+                      lambda lr: original.d2l.adamw(original.net, lr)):
             with pytest.raises(ValueError, match="the learning rate is .*, "
                                "not a number from 0"):
                 train(lr)
@@ -441,6 +442,21 @@ def test_rates_and_epochs_that_cannot_be(backend):
         with pytest.raises(ValueError, match=f"{number!r} epochs of 1 batches "
                            "are no training"):
             classifier.fine_tune(batches, None, None, number, 1e-3)
+
+
+def test_a_net_with_its_params_is_no_net():
+    if not installed("jax"):
+        pytest.skip("JAX is not installed")
+    bert = make_original("jax", "BertForPreTraining", CONFIG)
+    both = bert.net, bert.params
+    for train in (lambda: bert.d2l.fit(both, [], 1, 1e-3),
+                  lambda: bert.d2l.train_bert(
+                      [], both, bert.d2l.cross_entropy(), V,
+                      bert.d2l.try_all_gpus(), 1)):
+        with pytest.raises(TypeError, match="net is a tuple, not a Flax "
+                           "module") as told:
+            train()
+        assert len(str(told.value)) < 200
 
 
 @each_backend()

@@ -284,9 +284,21 @@ def dropout_rngs(rng):
     return {} if rng is None else {"dropout": rng}
 
 
-@partial(jax.jit, static_argnums=0)
 def init_params(net, key):
-    """Fresh weights {'params': …} of a BERT; no batch is needed."""
+    """Fresh weights {'params': …} of a BERT; no batch is needed.
+
+    Raises:
+        TypeError: for what is no Flax module, such as a net with its params.
+    """
+    if not isinstance(net, nn.Module):
+        raise TypeError(
+            f"net is a {type(net).__name__}, not a Flax module; what returns "
+            "net and params wants two names: net, params = ...")
+    return _init_params(net, key)
+
+
+@partial(jax.jit, static_argnums=0)
+def _init_params(net, key):
     ids = jnp.zeros((1, 1), jnp.int32)
     if hasattr(net, "config"):  # the original BERT asks for ids alone
         return net.init(key, ids)

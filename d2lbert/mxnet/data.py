@@ -18,7 +18,8 @@ def to_tensors(batch):
     """
     if isinstance(batch, dict):
         return dict(zip(batch, to_tensors(batch.values())))
-    return tuple(np.array(_known(x), ctx=cpu()) for x in batch)
+    return tuple(x.as_in_ctx(cpu()) if isinstance(x, np.ndarray)
+                 else np.array(_known(x), ctx=cpu()) for x in batch)
 
 
 def _known(x):

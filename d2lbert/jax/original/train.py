@@ -11,6 +11,7 @@ import jax
 import numpy as np
 import optax
 
+from d2lbert.checks import check_rate
 from d2lbert.data.batches import take
 from d2lbert.inputs import check_names, named_inputs
 from d2lbert.jax.data import to_numpy
@@ -31,6 +32,7 @@ def adamw(net, lr, weight_decay=0.01):
 
     Optax needs the rates alone, not the net.
     """
+    check_rate(lr)
     return _adamw(lr, weight_decay)
 
 

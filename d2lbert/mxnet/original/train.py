@@ -9,6 +9,7 @@ from functools import partial
 from mxnet import autograd, np
 from mxnet.gluon import Trainer
 
+from d2lbert.checks import check_rate
 from d2lbert.data.batches import take
 from d2lbert.inputs import check_names, named_inputs
 from d2lbert.mxnet.data import to_tensors
@@ -46,6 +47,7 @@ class AdamW(Adam):
 
 def adamw(net, lr, weight_decay=0.01):
     """AdamW; biases and layer norms do not decay (Google's BERT code)."""
+    check_rate(lr)
     for parameter in net.collect_params().values():
         parameter.wd_mult = float(len(parameter.shape) > 1)
     return Trainer(net.collect_params(), AdamW(

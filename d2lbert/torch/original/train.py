@@ -8,6 +8,7 @@ from functools import partial
 
 import torch
 
+from d2lbert.checks import check_rate
 from d2lbert.data.batches import take
 from d2lbert.inputs import check_names, named_inputs
 from d2lbert.original.outputs import classes
@@ -32,6 +33,7 @@ CLIP = 1.0  # the largest norm of a gradient (Google's BERT code)
 
 def adamw(net, lr, weight_decay=0.01):
     """AdamW; biases and layer norms do not decay (Google's BERT code)."""
+    check_rate(lr)
     matrices = [p for p in net.parameters() if p.dim() > 1]
     vectors = [p for p in net.parameters() if p.dim() == 1]
     return torch.optim.AdamW(
