@@ -17,7 +17,7 @@ from working import trained
 from d2lbert.backends import BACKENDS, load_backend
 from d2lbert.checkpoints.params import load_params
 from d2lbert.run.__main__ import arguments
-from d2lbert.run.together import Together
+from d2lbert.run.together import Together, environment, roles
 
 WORKING = Path(__file__).with_name("working.py")
 CLIP = 3.0  # shorter than the gradient in every third step, and no other
@@ -170,6 +170,18 @@ def test_an_environment_that_lacks_something(backend, monkeypatch):
     with pytest.raises(ValueError, match=f"{marker} is set, so this is a "
                        "worker, and [A-Z_]+ is not"):
         load_backend(backend).join_workers()
+
+
+@each_backend()
+def test_only_threads_of_a_parameter_server_have_arenas(backend, monkeypatch):
+    kept = "glibc.malloc.mmap_max=0"
+    monkeypatch.setenv("GLIBC_TUNABLES", f"glibc.malloc.arena_max=1:{kept}")
+    given = kept if backend == "mxnet" else os.environ["GLIBC_TUNABLES"]
+    for _, role in roles(backend, 2):
+        assert environment(2, role)["GLIBC_TUNABLES"] == given
+    # One of this machine, whose others are elsewhere
+    monkeypatch.setenv(BACKENDS[backend].marker, "worker")
+    assert environment(1, {})["GLIBC_TUNABLES"] == given
 
 
 @pytest.mark.skipif(not installed("jax"), reason="jax is not installed")

@@ -15,10 +15,11 @@ import sys
 import time
 from collections.abc import Sequence
 
-from d2lbert.backends import BACKENDS, LOCALHOST, SETTINGS
+from d2lbert.backends import BACKENDS, LOCALHOST, MXNET, SETTINGS
 
 PAUSE = 0.1  # seconds from one look at the processes to the next
 GRACE = 5.0  # seconds that the others have to end by themselves
+TUNABLES = "GLIBC_TUNABLES"
 _OUT_OF_MEMORY = " (out of memory?)"
 
 
@@ -43,8 +44,8 @@ class Together:
             self._names.append(name)
             # A session of its own: what the terminal sends reaches us alone
             self._processes.append(subprocess.Popen(
-                command, env={**SETTINGS, **threads(number), **os.environ,
-                              **role}, start_new_session=True,
+                command, env=environment(number, role),
+                start_new_session=True,
                 stdout=subprocess.DEVNULL if is_quiet else None))
 
     def wait(self) -> str:
@@ -106,6 +107,18 @@ def roles(backend: str, number: int) -> list[tuple[str, dict[str, str]]]:
         raise ValueError(f"{BACKENDS[backend].title} trains in one process "
                          f"alone, not in {number}")
     return known(number, free_port())
+
+
+def environment(number: int, role: dict[str, str]) -> dict[str, str]:
+    """What one of so many processes is started with."""
+    env = {**SETTINGS, **threads(number), **os.environ, **role}
+    if MXNET.marker in env:
+        # Where all its threads share an arena, one of a hundred parameter
+        # servers spoils its memory as it starts or ends, and dies or hangs
+        env[TUNABLES] = ":".join(
+            tunable for tunable in env[TUNABLES].split(":")
+            if not tunable.startswith("glibc.malloc.arena_max"))
+    return env
 
 
 def threads(number: int) -> dict[str, str]:
