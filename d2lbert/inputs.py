@@ -221,6 +221,9 @@ def named_inputs(*arrays: Given, names: tuple[str, ...], config: Any,
     ids = batch["input_ids"]
     bert_inputs(ids, batch.get("attention_mask"), batch.get("token_type_ids"),
                 config=config)
+    if "positions" in batch:
+        prediction_slots(batch["positions"], shape=ids.shape,
+                         name="positions")
     y = batch.get("labels")
     if architecture == "BertForPreTraining":
         pretraining_labels(*map(batch.get, _LABELS[architecture]),

@@ -365,6 +365,31 @@ def test_words_are_predicted_where_they_are_asked(backend):
         np.testing.assert_allclose(grad, wanted[name], atol=1e-6)
 
 
+@each_backend()
+def test_the_last_layer_is_computed_where_it_is_asked(backend):
+    """And gives what it gives everywhere, also to a classifier."""
+    config = without_dropout()
+    net = make_original(backend, "BertModel", config)
+    batch, positions = batch_and_positions(config)
+    positions = np.pad(positions, ((0, 0), (1, 0)))
+    whole = net.infer(inputs(batch))
+    some = inputs(batch) | {"positions": positions}
+    for options in {}, {"output_hidden_states": True}:
+        got = net.infer(some, **options)
+        np.testing.assert_allclose(
+            got.last_hidden_state, np.take_along_axis(
+                whole.last_hidden_state, positions[..., None], 1), atol=1e-6)
+        np.testing.assert_allclose(
+            got.pooler_output, whole.pooler_output, atol=1e-6)
+    assert got.hidden_states[-1].shape == whole.last_hidden_state.shape
+    with pytest.raises(ValueError, match="positions go from 0 to 99, but"):
+        net.infer(some | {"positions": 0 * positions + 99 * (positions > 0)})
+    net = make_original(backend, "BertForSequenceClassification", config)
+    np.testing.assert_allclose(
+        net.infer(inputs(batch)).logits, net.infer(
+            inputs(batch), output_hidden_states=True).logits, atol=1e-6)
+
+
 def batch_and_positions(config):
     """A batch, and (B, P), where its labels are, filled up with 0."""
     batch = make_batch(config)

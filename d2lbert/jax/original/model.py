@@ -15,7 +15,7 @@ from functools import partial
 import jax.numpy as jnp
 from flax import linen as nn
 
-from d2lbert.inputs import bert_inputs
+from d2lbert.inputs import bert_inputs, prediction_slots
 from d2lbert.jax.checkpoint import export_params, import_params
 from d2lbert.jax.inputs import check
 from d2lbert.jax.model import (
@@ -24,6 +24,7 @@ from d2lbert.jax.model import (
     Embed,
     LayerNorm,
     dot_product_attention,
+    rows_at,
 )
 from d2lbert.original.config import BertConfig
 from d2lbert.original.find import load_checkpoint_folder
@@ -63,17 +64,18 @@ class BertSelfAttention(nn.Module):
             Dense(self.config.hidden_size) for _ in range(3))
         self.dropout = Dropout(self.config.attention_probs_dropout_prob)
 
-    def __call__(self, X, mask, training=False):
+    def __call__(self, X, mask, training=False, queries=None):
         """(B, L, H), (B, L) -> (B, L, H), and weights (B, A, L, L).
 
-        A mask is 1 where there is a token and 0 where there is padding.
+        A mask is 1 where there is a token and 0 where there is padding. With
+        queries (B, P, H), which are rows of X, only what comes of these.
         """
-        Q, K, V = (self.split(layer(X))
-                   for layer in (self.query, self.key, self.value))
+        Q = self.query(X if queries is None else queries)
+        K, V = map(self.split, (self.key(X), self.value(X)))
         out, probs = dot_product_attention(
-            Q, K, V, mask.astype(bool)[:, None, None],
+            self.split(Q), K, V, mask.astype(bool)[:, None, None],
             partial(self.dropout, training=training))
-        return out.reshape(X.shape), probs
+        return out.reshape(Q.shape), probs
 
     def split(self, X):
         """(B, L, H) -> (B, L, A, H / A)."""
@@ -102,10 +104,11 @@ class BertAttention(nn.Module):
         self.self = BertSelfAttention(self.config)
         self.output = BertOutput(self.config)
 
-    def __call__(self, X, mask, training=False):
+    def __call__(self, X, mask, training=False, queries=None):
         """As `BertSelfAttention`."""
-        Y, probs = self.self(X, mask, training)
-        return self.output(Y, X, training), probs
+        queries = X if queries is None else queries
+        Y, probs = self.self(X, mask, training, queries)
+        return self.output(Y, queries, training), probs
 
 
 class BertIntermediate(nn.Module):
@@ -129,9 +132,9 @@ class BertLayer(nn.Module):
         self.intermediate = BertIntermediate(self.config)
         self.output = BertOutput(self.config)
 
-    def __call__(self, X, mask, training=False):
+    def __call__(self, X, mask, training=False, queries=None):
         """As `BertSelfAttention`."""
-        X, probs = self.attention(X, mask, training)
+        X, probs = self.attention(X, mask, training, queries)
         # The feed-forward network's output is added to its own input
         return self.output(self.intermediate(X), X, training), probs
 
@@ -144,11 +147,17 @@ class BertEncoder(nn.Module):
         self.layer = [BertLayer(self.config)
                       for _ in range(self.config.num_hidden_layers)]
 
-    def __call__(self, X, mask, training=False):
-        """Lists: inputs and outputs of the layers, weights of attention."""
+    def __call__(self, X, mask, training=False, positions=None):
+        """Lists: inputs and outputs of the layers, weights of attention.
+
+        With positions (B, P) the last layer computes the vectors there and
+        no others.
+        """
         hidden_states, attentions = [X], []
+        last = None if positions is None else self.layer[-1]
         for layer in self.layer:
-            X, probs = layer(X, mask, training)
+            queries = rows_at(X, positions) if layer is last else X
+            X, probs = layer(X, mask, training, queries)
             hidden_states.append(X)
             attentions.append(probs)
         return hidden_states, attentions
@@ -200,24 +209,33 @@ class BertModel(BertPreTrainedModel):
 
     def __call__(self, input_ids, attention_mask=None, token_type_ids=None,
                  training=False, output_attentions=False,
-                 output_hidden_states=False):
+                 output_hidden_states=False, positions=None):
         """Encode a batch: `BertOutputs`.
 
         All inputs are (B, L) integers: tokens, the mask of attention, 1 for
         a token and 0 for padding, and segments. Both flags add what is in
-        between. `d2lbert.inputs.bert_inputs` refuses bad inputs,
+        between. With positions (B, P), which begin with 0, that of [CLS], the
+        last layer computes the vectors there and, without the flags, no
+        others; last_hidden_state is (B, P, H).
+        `d2lbert.inputs.bert_inputs` refuses bad inputs,
         except inside `jax.jit`, where no values are known.
         """
         check(bert_inputs, input_ids, attention_mask, token_type_ids,
               config=self.config)
+        if positions is not None:
+            check(prediction_slots, positions, shape=input_ids.shape,
+                  name="positions")
         if attention_mask is None:
             attention_mask = jnp.ones_like(input_ids)
         if token_type_ids is None:
             token_type_ids = jnp.zeros_like(input_ids)
+        has_all = output_attentions or output_hidden_states
         hidden_states, attentions = self.encoder(
             self.embeddings(input_ids, token_type_ids, training),
-            attention_mask, training)
+            attention_mask, training, None if has_all else positions)
         X = hidden_states[-1]
+        if has_all and positions is not None:
+            X = rows_at(X, positions)
         return BertOutputs(X, self.pooler(X),
                            hidden_states if output_hidden_states else None,
                            attentions if output_attentions else None)

@@ -15,7 +15,7 @@ from inspect import signature
 from mxnet import cpu, np
 from mxnet.gluon import nn
 
-from d2lbert.inputs import bert_inputs
+from d2lbert.inputs import bert_inputs, prediction_slots
 from d2lbert.mxnet.checkpoint import export_params, import_params
 from d2lbert.mxnet.inputs import check
 from d2lbert.mxnet.model import (
@@ -24,6 +24,7 @@ from d2lbert.mxnet.model import (
     LayerNorm,
     dot_product_attention,
     merge_heads,
+    rows_at,
     split_heads,
 )
 from d2lbert.original.find import load_checkpoint_folder
@@ -71,13 +72,15 @@ class BertSelfAttention(nn.HybridBlock):
         self.value = Dense(H, in_units=H)
         self.dropout = nn.Dropout(config.attention_probs_dropout_prob)
 
-    def hybrid_forward(self, F, X, mask):
+    def hybrid_forward(self, F, X, mask, queries=None):
         """(B, L, H), (B, L) -> (B, L, H), and weights (B, A, L, L).
 
-        A mask is 1 where there is a token and 0 where there is padding.
+        A mask is 1 where there is a token and 0 where there is padding. With
+        queries (B, P, H), which are rows of X, only what comes of these.
         """
-        Q, K, V = (split_heads(F, layer(X), self.num_heads)
-                   for layer in (self.query, self.key, self.value))
+        Q = self.query(X if queries is None else queries)
+        Q, K, V = (split_heads(F, Y, self.num_heads)
+                   for Y in (Q, self.key(X), self.value(X)))
         mask = F.np.repeat(mask, self.num_heads, axis=0)
         out, probs = dot_product_attention(
             F, Q, K, V, F.np.expand_dims(mask, 1).astype("float32"),
@@ -110,10 +113,11 @@ class BertAttention(nn.HybridBlock):
         self.self = BertSelfAttention(config)
         self.output = BertOutput(config, config.hidden_size)
 
-    def hybrid_forward(self, F, X, mask):
+    def hybrid_forward(self, F, X, mask, queries=None):
         """As `BertSelfAttention`."""
-        Y, probs = self.self(X, mask)
-        return self.output(Y, X), probs
+        queries = X if queries is None else queries
+        Y, probs = self.self(X, mask, queries)
+        return self.output(Y, queries), probs
 
 
 class BertIntermediate(nn.HybridBlock):
@@ -138,9 +142,9 @@ class BertLayer(nn.HybridBlock):
         self.intermediate = BertIntermediate(config)
         self.output = BertOutput(config, config.intermediate_size)
 
-    def hybrid_forward(self, F, X, mask):
+    def hybrid_forward(self, F, X, mask, queries=None):
         """As `BertSelfAttention`."""
-        X, probs = self.attention(X, mask)
+        X, probs = self.attention(X, mask, X if queries is None else queries)
         # The feed-forward network's output is added to its own input
         return self.output(self.intermediate(X), X), probs
 
@@ -154,11 +158,17 @@ class BertEncoder(nn.Block):
         for _ in range(config.num_hidden_layers):
             self.layer.add(BertLayer(config))
 
-    def forward(self, X, mask):
-        """Lists: inputs and outputs of the layers, weights of attention."""
+    def forward(self, X, mask, positions=None):
+        """Lists: inputs and outputs of the layers, weights of attention.
+
+        With positions (B, P) the last layer computes the vectors there and
+        no others.
+        """
         hidden_states, attentions = [X], []
+        last = None if positions is None else self.layer[-1]
         for layer in self.layer:
-            X, probs = layer(X, mask)
+            queries = rows_at(X, positions) if layer is last else X
+            X, probs = layer(X, mask, queries)
             hidden_states.append(X)
             attentions.append(probs)
         return hidden_states, attentions
@@ -222,23 +232,33 @@ class BertModel(BertPreTrainedModel):
         self.pooler = BertPooler(config)
 
     def forward(self, input_ids, attention_mask=None, token_type_ids=None,
-                output_attentions=False, output_hidden_states=False):
+                output_attentions=False, output_hidden_states=False,
+                positions=None):
         """Encode a batch: `BertOutputs`.
 
         All inputs are (B, L) integers: tokens, the mask of attention, 1 for
         a token and 0 for padding, and segments. Both flags add what is in
-        between. `d2lbert.inputs.bert_inputs` refuses bad inputs.
+        between. With positions (B, P), which begin with 0, that of [CLS], the
+        last layer computes the vectors there and, without the flags, no
+        others; last_hidden_state is (B, P, H).
+        `d2lbert.inputs.bert_inputs` refuses bad inputs.
         """
         check(bert_inputs, input_ids, attention_mask, token_type_ids,
               config=self.config)
+        if positions is not None:
+            check(prediction_slots, positions, shape=input_ids.shape,
+                  name="positions")
         if attention_mask is None:
             attention_mask = np.ones_like(input_ids)
         if token_type_ids is None:
             token_type_ids = np.zeros_like(input_ids)
+        has_all = output_attentions or output_hidden_states
         hidden_states, attentions = self.encoder(
             self.embeddings(input_ids, token_type_ids),
-            attention_mask.astype("float32"))
+            attention_mask.astype("float32"), None if has_all else positions)
         X = hidden_states[-1]
+        if has_all and positions is not None:
+            X = rows_at(X, positions)
         return BertOutputs(X, self.pooler(X),
                            hidden_states if output_hidden_states else None,
                            attentions if output_attentions else None)

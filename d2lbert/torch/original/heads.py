@@ -81,15 +81,17 @@ class BertForPreTraining(BertPreTrainedModel):
         there alone, and every label that counts has to stand at one of them.
         All else is as in `BertModel`.
         """
+        positions = None if masked_lm_positions is None else F.pad(
+            masked_lm_positions, (1, 0))  # [CLS] is at position 0
         encoded = self.bert(
             input_ids, attention_mask, token_type_ids, output_attentions,
-            output_hidden_states)
+            output_hidden_states, positions)
         check(pretraining_labels, labels, next_sentence_label,
               masked_lm_positions,
               shape=(*input_ids.shape, self.config.vocab_size))
         X = encoded.last_hidden_state
         if masked_lm_positions is not None:
-            X = rows_at(X, masked_lm_positions)
+            X = X[:, 1:]
             if labels is not None:
                 labels = rows_at(labels, masked_lm_positions)
         words, is_next = self.cls(
@@ -122,9 +124,10 @@ class BertForSequenceClassification(BertPreTrainedModel):
         Labels are what `classifier_loss` takes for `config.problem`; all
         else is as in `BertModel`.
         """
+        cls = torch.zeros_like(input_ids[:, :1])  # only its vector is needed
         encoded = self.bert(
             input_ids, attention_mask, token_type_ids, output_attentions,
-            output_hidden_states)
+            output_hidden_states, cls)
         logits = self.classifier(self.dropout(encoded.pooler_output))
         loss = None if labels is None else classifier_loss(
             self.config.problem, logits, labels)

@@ -12,14 +12,14 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from d2lbert.inputs import bert_inputs
+from d2lbert.inputs import bert_inputs, prediction_slots
 from d2lbert.original.find import load_checkpoint_folder
 from d2lbert.original.huggingface import save_checkpoint_folder
 from d2lbert.original.outputs import BertOutputs
 from d2lbert.torch.checkpoint import export_params, import_params
 from d2lbert.torch.fast import Dropout, fused_attention
 from d2lbert.torch.inputs import check
-from d2lbert.torch.model import dot_product_attention, init_weights
+from d2lbert.torch.model import dot_product_attention, init_weights, rows_at
 
 
 class BertEmbeddings(nn.Module):
@@ -54,13 +54,14 @@ class BertSelfAttention(nn.Module):
         self.dropout = Dropout(config.attention_probs_dropout_prob)
         self.query, self.key, self.value = (nn.Linear(H, H) for _ in range(3))
 
-    def forward(self, X, mask, output_attentions=False):
+    def forward(self, X, mask, output_attentions=False, queries=None):
         """(B, L, H), (B, L) -> (B, L, H), and weights (B, A, L, L) or None.
 
-        A mask is 1 where there is a token and 0 where there is padding.
+        A mask is 1 where there is a token and 0 where there is padding. With
+        queries (B, P, H), which are rows of X, only what comes of these.
         """
-        Q, K, V = (self.split(layer(X))
-                   for layer in (self.query, self.key, self.value))
+        Q = self.query(X if queries is None else queries)
+        Q, K, V = map(self.split, (Q, self.key(X), self.value(X)))
         keep = output_attentions or self.dropout.draws_bytes(X)
         # The fused function gives the same vectors, and no weights
         attend = dot_product_attention if keep else fused_attention
@@ -97,10 +98,11 @@ class BertAttention(nn.Module):
         self.self = BertSelfAttention(config)
         self.output = BertOutput(config, config.hidden_size)
 
-    def forward(self, X, mask, output_attentions=False):
+    def forward(self, X, mask, output_attentions=False, queries=None):
         """As `BertSelfAttention`."""
-        Y, probs = self.self(X, mask, output_attentions)
-        return self.output(Y, X), probs
+        queries = X if queries is None else queries
+        Y, probs = self.self(X, mask, output_attentions, queries)
+        return self.output(Y, queries), probs
 
 
 class BertIntermediate(nn.Module):
@@ -124,9 +126,9 @@ class BertLayer(nn.Module):
         self.intermediate = BertIntermediate(config)
         self.output = BertOutput(config, config.intermediate_size)
 
-    def forward(self, X, mask, output_attentions=False):
+    def forward(self, X, mask, output_attentions=False, queries=None):
         """As `BertSelfAttention`."""
-        X, probs = self.attention(X, mask, output_attentions)
+        X, probs = self.attention(X, mask, output_attentions, queries)
         # The feed-forward network's output is added to its own input
         return self.output(self.intermediate(X), X), probs
 
@@ -139,11 +141,17 @@ class BertEncoder(nn.Module):
         self.layer = nn.ModuleList(
             BertLayer(config) for _ in range(config.num_hidden_layers))
 
-    def forward(self, X, mask, output_attentions=False):
-        """Lists: inputs and outputs of the layers, weights of attention."""
+    def forward(self, X, mask, output_attentions=False, positions=None):
+        """Lists: inputs and outputs of the layers, weights of attention.
+
+        With positions (B, P) the last layer computes the vectors there and
+        no others.
+        """
         hidden_states, attentions = [X], []
+        last = None if positions is None else self.layer[-1]
         for layer in self.layer:
-            X, probs = layer(X, mask, output_attentions)
+            queries = rows_at(X, positions) if layer is last else X
+            X, probs = layer(X, mask, output_attentions, queries)
             hidden_states.append(X)
             attentions.append(probs)
         return hidden_states, attentions
@@ -200,23 +208,33 @@ class BertModel(BertPreTrainedModel):
         self.apply(init_weights)
 
     def forward(self, input_ids, attention_mask=None, token_type_ids=None,
-                output_attentions=False, output_hidden_states=False):
+                output_attentions=False, output_hidden_states=False,
+                positions=None):
         """Encode a batch: `BertOutputs`.
 
         All inputs are (B, L) integers: tokens, the mask of attention, 1 for
         a token and 0 for padding, and segments. Both flags add what is in
-        between. `d2lbert.inputs.bert_inputs` refuses bad inputs.
+        between. With positions (B, P), which begin with 0, that of [CLS], the
+        last layer computes the vectors there and, without the flags, no
+        others; last_hidden_state is (B, P, H).
+        `d2lbert.inputs.bert_inputs` refuses bad inputs.
         """
         check(bert_inputs, input_ids, attention_mask, token_type_ids,
               config=self.config)
+        if positions is not None:
+            check(prediction_slots, positions, shape=input_ids.shape,
+                  name="positions")
         if attention_mask is None:
             attention_mask = torch.ones_like(input_ids)
         if token_type_ids is None:
             token_type_ids = torch.zeros_like(input_ids)
+        has_all = output_attentions or output_hidden_states
         hidden_states, attentions = self.encoder(
             self.embeddings(input_ids, token_type_ids), attention_mask,
-            output_attentions)
+            output_attentions, None if has_all else positions)
         X = hidden_states[-1]
+        if has_all and positions is not None:
+            X = rows_at(X, positions)
         return BertOutputs(X, self.pooler(X),
                            hidden_states if output_hidden_states else None,
                            attentions if output_attentions else None)
