@@ -1,5 +1,6 @@
 """Settings for every test and every notebook that pytest runs."""
 
+import gc
 import os
 import shutil
 import tempfile
@@ -52,6 +53,10 @@ def pytest_collection_modifyitems(items):
     end.
     """
     items.sort(key=lambda item: item.path.name not in LONGEST)
+
+
+def pytest_collection_finish():
+    gc.freeze()  # tests and frameworks stay, and are not looked through
 
 
 def keep_to_own_cores():

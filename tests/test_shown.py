@@ -267,6 +267,19 @@ def test_in_a_kernel_cells_run_and_tracebacks_show_them(tmp_path):
     assert "at the third line" in text
 
 
+def test_no_garbage_is_collected_in_the_first_cell_alone(tmp_path):
+    """Runs a kernel."""
+    state = "print(gc.isenabled(), gc.get_freeze_count() > 10_000)"
+    found = run_cells(f"%load_ext d2lbert\nimport gc\n{state}", state,
+                      "gc.disable()\n%reload_ext d2lbert", state,
+                      folder=tmp_path)
+    first, second, _, chosen = (
+        "".join(output.text for output in outputs) for outputs in found)
+    assert first.split()[0] == "False"
+    assert second.split() == ["True", "True"]
+    assert chosen.split()[0] == "False"  # somebody wants it so
+
+
 @pytest.mark.parametrize("cell, start", [
     ("%%module d2lbert.gone\nx = 1", "UsageError: %%module d2lbert.gone: "),
     ("%%module d2lbert.data.subwords\n1 +", "SyntaxError: invalid syntax"),
