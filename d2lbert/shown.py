@@ -176,6 +176,17 @@ def _modules() -> Iterator[ModuleType]:
             yield module
 
 
+def is_edited(module: str, name: str) -> bool:
+    """Whether a cell has put other code in force for a name of a module.
+
+    Args:
+        module: its full name.
+    """
+    known = _in_force.get(module)
+    return known is not None and known.get(name) != _statements(
+        _source(_find(module))).get(name)
+
+
 def _is_edited(module: ModuleType, text: str) -> bool:
     """Note what is in force now; is it other code than before?"""
     known = _in_force.setdefault(module.__name__, {})

@@ -9,7 +9,7 @@ from pathlib import Path
 import nbformat
 import numpy as np
 import pytest
-from harness import each_backend, forward, make_batch, small_bert, to_numpy
+from harness import V, each_backend, forward, make_batch, small_bert, to_numpy
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
@@ -228,6 +228,27 @@ def test_an_edit_reaches_what_is_compiled_already(backend, unharmed):
     source = find_source(ROOT, name, "AddNorm")
     run_in_module(name, source.replace("(X + ", "(2 * X + "))
     assert np.abs(vectors() - before).max() > 0.1
+
+
+@each_backend()
+def test_an_edited_loss_is_trained_and_as_it_came_the_fast_one(
+        backend, unharmed, monkeypatch):
+    name = f"d2lbert.{backend}.train"
+    bert, batch = small_bert(backend), make_batch()
+
+    def fused(*args):
+        raise RuntimeError("fused")
+
+    def train():
+        bert.train([bert.d2l.to_tensors(batch)], V, 1)
+
+    monkeypatch.setattr(sys.modules[name], "fused_batch_loss", fused)
+    source = find_source(ROOT, name, "_get_batch_loss_bert")
+    edit = "def _get_batch_loss_bert(*args):\n    raise RuntimeError('edited')"
+    for cell, used in ((source, "fused"), (edit, "edited"), (source, "fused")):
+        run_in_module(name, cell)
+        with pytest.raises(RuntimeError, match=used):
+            train()
 
 
 # In a kernel

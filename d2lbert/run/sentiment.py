@@ -1,7 +1,7 @@
 """Fine-tune the original BERT to tell praise from blame.
 
 `python -m d2lbert.run.sentiment BACKEND` repeats what the chapter does on
-mini-sentiment with three seeds, and prints means and ranges.
+mini-sentiment with six seeds, and prints means and ranges.
 """
 
 import sys
@@ -280,7 +280,7 @@ def main(backend: str = "torch", *seeds: str) -> None:
     for name, shares in count_ngrams().items():
         print("|", " | ".join([name, *(f"{s:.3f}" for s in shares)]), "|")
     args = Namespace(corpus=CORPUS, model=MODEL, steps=None)
-    numbers = [*map(int, seeds or "012")]
+    numbers = [*map(int, seeds or "012345")]
     _print_row("factorization machine", [*map(learn_factors, numbers)])
     for start in _starts(args):
         found: list[list[float]] = []
