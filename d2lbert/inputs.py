@@ -233,6 +233,20 @@ def named_inputs(*arrays: Given, names: tuple[str, ...], config: Any,
                           problem=config.problem)
 
 
+def batch_of_ids(input_ids: Given) -> None:
+    """Ids (B, L) of whatever vocabulary."""
+    _check_is_batch("input_ids", input_ids)
+
+
+def labelled_ids(input_ids: Given, words: Given | None,
+                 is_next: Given | None, positions: Given | None = None, *,
+                 vocab_size: int) -> None:
+    """What `pretraining_labels` refuses, beside input_ids (B, L)."""
+    batch_of_ids(input_ids)
+    pretraining_labels(words, is_next, positions,
+                       shape=(*input_ids.shape, vocab_size))
+
+
 def pretraining_labels(words: Given | None, is_next: Given | None,
                        positions: Given | None = None, *,
                        shape: tuple[int, ...]) -> None:

@@ -366,6 +366,34 @@ def test_words_are_predicted_where_they_are_asked(backend):
 
 
 @each_backend()
+def test_a_head_called_by_itself_says_what_is_wrong(backend):
+    """`fit` and `infer` look at a batch before."""
+    config = without_dropout()
+    batch, positions = batch_and_positions(config)
+    flat = {"input_ids": batch["input_ids"][0]}
+    net = make_original(backend, "BertForPreTraining", config)
+    for wrong, said in (
+            (flat, "the shape of input_ids is"),
+            ({"masked_lm_positions": positions[0]},
+             "the shape of masked_lm_positions is"),
+            ({"masked_lm_positions": positions + 99},
+             "the values of masked_lm_positions go from 99 ")):
+        with pytest.raises(ValueError, match=said):
+            call(net, batch | wrong)
+    net = make_original(backend, "BertForSequenceClassification", config)
+    labels = batch["next_sentence_label"]
+    with pytest.raises(ValueError, match="the shape of input_ids is"):
+        call(net, inputs(batch) | flat | {"labels": labels})
+
+
+def call(net, batch):
+    """Not compiled: a compiled net knows no values and says nothing."""
+    module, *params = net.parts
+    function = module.apply if params else module
+    return function(*params, **net.d2l.to_tensors(batch))
+
+
+@each_backend()
 def test_the_last_layer_is_computed_where_it_is_asked(backend):
     """And gives what it gives everywhere, also to a classifier."""
     config = without_dropout()

@@ -7,7 +7,7 @@ from mxnet import init, np, npx
 from mxnet.gluon import nn
 from mxnet.gluon.loss import SigmoidBCELoss
 
-from d2lbert.inputs import classifier_labels, pretraining_labels
+from d2lbert.inputs import batch_of_ids, classifier_labels, labelled_ids
 from d2lbert.mxnet.inputs import check
 from d2lbert.mxnet.model import Dense, LayerNorm, rows_at
 from d2lbert.mxnet.original.model import BertModel, BertPreTrainedModel, gelu
@@ -84,15 +84,14 @@ class BertForPreTraining(BertPreTrainedModel):
         there alone, and every label that counts has to stand at one of them.
         All else is as in `BertModel`.
         """
+        check(labelled_ids, input_ids, labels, next_sentence_label,
+              masked_lm_positions, vocab_size=self.config.vocab_size)
         positions = None if masked_lm_positions is None else np.pad(
             masked_lm_positions, ((0, 0), (1, 0)))  # [CLS] is at position 0
         encoded = self.bert(
             input_ids, attention_mask, token_type_ids, output_attentions,
             output_hidden_states, positions)
         embeddings = self.bert.embeddings.word_embeddings.weight
-        check(pretraining_labels, labels, next_sentence_label,
-              masked_lm_positions,
-              shape=(*input_ids.shape, self.config.vocab_size))
         X = encoded.last_hidden_state
         if masked_lm_positions is not None:
             X = X[:, 1:]
@@ -126,6 +125,7 @@ class BertForSequenceClassification(BertPreTrainedModel):
         Labels are what `classifier_loss` takes for `config.problem`; all
         else is as in `BertModel`.
         """
+        check(batch_of_ids, input_ids)
         cls = np.zeros_like(input_ids[:, :1])  # only its vector is needed
         encoded = self.bert(
             input_ids, attention_mask, token_type_ids, output_attentions,

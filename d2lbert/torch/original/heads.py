@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from d2lbert.inputs import classifier_labels, pretraining_labels
+from d2lbert.inputs import batch_of_ids, classifier_labels, labelled_ids
 from d2lbert.original.outputs import ClassifierOutputs, PreTrainingOutputs
 from d2lbert.torch.fast import Dropout
 from d2lbert.torch.inputs import check
@@ -81,14 +81,13 @@ class BertForPreTraining(BertPreTrainedModel):
         there alone, and every label that counts has to stand at one of them.
         All else is as in `BertModel`.
         """
+        check(labelled_ids, input_ids, labels, next_sentence_label,
+              masked_lm_positions, vocab_size=self.config.vocab_size)
         positions = None if masked_lm_positions is None else F.pad(
             masked_lm_positions, (1, 0))  # [CLS] is at position 0
         encoded = self.bert(
             input_ids, attention_mask, token_type_ids, output_attentions,
             output_hidden_states, positions)
-        check(pretraining_labels, labels, next_sentence_label,
-              masked_lm_positions,
-              shape=(*input_ids.shape, self.config.vocab_size))
         X = encoded.last_hidden_state
         if masked_lm_positions is not None:
             X = X[:, 1:]
@@ -124,6 +123,7 @@ class BertForSequenceClassification(BertPreTrainedModel):
         Labels are what `classifier_loss` takes for `config.problem`; all
         else is as in `BertModel`.
         """
+        check(batch_of_ids, input_ids)
         cls = torch.zeros_like(input_ids[:, :1])  # only its vector is needed
         encoded = self.bert(
             input_ids, attention_mask, token_type_ids, output_attentions,
