@@ -222,8 +222,7 @@ def named_inputs(*arrays: Given, names: tuple[str, ...], config: Any,
     bert_inputs(ids, batch.get("attention_mask"), batch.get("token_type_ids"),
                 config=config)
     if "positions" in batch:
-        prediction_slots(batch["positions"], shape=ids.shape,
-                         name="positions")
+        vector_positions(batch["positions"], shape=ids.shape)
     y = batch.get("labels")
     if architecture == "BertForPreTraining":
         pretraining_labels(*map(batch.get, _LABELS[architecture]),
@@ -231,6 +230,17 @@ def named_inputs(*arrays: Given, names: tuple[str, ...], config: Any,
     elif architecture == "BertForSequenceClassification" and y is not None:
         classifier_labels(y, shape=(ids.shape[0], config.num_labels),
                           problem=config.problem)
+
+
+def vector_positions(positions: Given, *, shape: tuple[int, ...]) -> None:
+    """Where a `BertModel` computes vectors: (B, P), [CLS] first."""
+    prediction_slots(positions, shape=shape, name="positions")
+    values = positions.values
+    if values is not None and values[:, 0].any():
+        row = int(values[:, 0].nonzero()[0][0])
+        raise ValueError(
+            f"positions of row {row} begin with {int(values[row, 0])}: put 0 "
+            "first, where [CLS] stands, from which the pooled vector is made")
 
 
 def batch_of_ids(input_ids: Given) -> None:

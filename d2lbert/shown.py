@@ -125,7 +125,7 @@ def run_in_module(name: str, text: str, file: str = "<cell>"
         old, new = before.get(key, _ABSENT), vars(module).get(key, _ABSENT)
         if _ABSENT not in (old, new) and old is not new:
             _replace(key, old, new)
-    if _is_edited(module, text):
+    if _has_changed(module, text):
         _forget_compiled()
     return {key: vars(module)[key] for key in given if key in vars(module)}
 
@@ -187,15 +187,15 @@ def is_edited(module: str, name: str) -> bool:
         _source(_find(module))).get(name)
 
 
-def _is_edited(module: ModuleType, text: str) -> bool:
+def _has_changed(module: ModuleType, text: str) -> bool:
     """Note what is in force now; is it other code than before?"""
     known = _in_force.setdefault(module.__name__, {})
     if not known:
         known.update(_statements(_source(module)))
     now = _statements(text)
-    is_edited = any(known.get(key) != value for key, value in now.items())
+    has_changed = any(known.get(key) != value for key, value in now.items())
     known.update(now)
-    return is_edited
+    return has_changed
 
 
 def _source(module: ModuleType) -> str:

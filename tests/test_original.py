@@ -410,8 +410,12 @@ def test_the_last_layer_is_computed_where_it_is_asked(backend):
         np.testing.assert_allclose(
             got.pooler_output, whole.pooler_output, atol=1e-6)
     assert got.hidden_states[-1].shape == whole.last_hidden_state.shape
-    with pytest.raises(ValueError, match="positions go from 0 to 99, but"):
-        net.infer(some | {"positions": 0 * positions + 99 * (positions > 0)})
+    for wrong, said in ((0 * positions + 99 * (positions > 0),
+                         "positions go from 0 to 99, but"),
+                        (positions[:, ::-1].copy(), "put 0 first")):
+        for function in net.infer, lambda batch: call(net, batch):
+            with pytest.raises(ValueError, match=said):
+                function(some | {"positions": wrong})
     net = make_original(backend, "BertForSequenceClassification", config)
     np.testing.assert_allclose(
         net.infer(inputs(batch)).logits, net.infer(

@@ -15,7 +15,7 @@ from functools import partial
 import jax.numpy as jnp
 from flax import linen as nn
 
-from d2lbert.inputs import bert_inputs, prediction_slots
+from d2lbert.inputs import bert_inputs, vector_positions
 from d2lbert.jax.checkpoint import export_params, import_params
 from d2lbert.jax.inputs import check
 from d2lbert.jax.model import (
@@ -223,8 +223,7 @@ class BertModel(BertPreTrainedModel):
         check(bert_inputs, input_ids, attention_mask, token_type_ids,
               config=self.config)
         if positions is not None:
-            check(prediction_slots, positions, shape=input_ids.shape,
-                  name="positions")
+            check(vector_positions, positions, shape=input_ids.shape)
         if attention_mask is None:
             attention_mask = jnp.ones_like(input_ids)
         if token_type_ids is None:

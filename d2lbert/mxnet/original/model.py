@@ -15,7 +15,7 @@ from inspect import signature
 from mxnet import cpu, np
 from mxnet.gluon import nn
 
-from d2lbert.inputs import bert_inputs, prediction_slots
+from d2lbert.inputs import bert_inputs, vector_positions
 from d2lbert.mxnet.checkpoint import export_params, import_params
 from d2lbert.mxnet.inputs import check
 from d2lbert.mxnet.model import (
@@ -246,8 +246,7 @@ class BertModel(BertPreTrainedModel):
         check(bert_inputs, input_ids, attention_mask, token_type_ids,
               config=self.config)
         if positions is not None:
-            check(prediction_slots, positions, shape=input_ids.shape,
-                  name="positions")
+            check(vector_positions, positions, shape=input_ids.shape)
         if attention_mask is None:
             attention_mask = np.ones_like(input_ids)
         if token_type_ids is None:

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from d2lbert.inputs import bert_inputs, prediction_slots
+from d2lbert.inputs import bert_inputs, vector_positions
 from d2lbert.original.find import load_checkpoint_folder
 from d2lbert.original.huggingface import save_checkpoint_folder
 from d2lbert.original.outputs import BertOutputs
@@ -222,8 +222,7 @@ class BertModel(BertPreTrainedModel):
         check(bert_inputs, input_ids, attention_mask, token_type_ids,
               config=self.config)
         if positions is not None:
-            check(prediction_slots, positions, shape=input_ids.shape,
-                  name="positions")
+            check(vector_positions, positions, shape=input_ids.shape)
         if attention_mask is None:
             attention_mask = torch.ones_like(input_ids)
         if token_type_ids is None:
