@@ -25,8 +25,8 @@ def axe(page):
     module = pytest.importorskip("axe_playwright_python.sync_playwright")
     # Colours on their way to those of the dark are not judged
     page.add_style_tag(content="* { transition: none !important }")
-    # It would fetch the style sheets again, which pages of files may not.
-    options = {"preload": False}
+    # It would fetch the style sheets again, which pages of files may not
+    options = {"preload": False, "resultTypes": ["violations"]}
     found = module.Axe().run(page, options=options).response["violations"]
     return [f"{fault['id']}: {node['target']} {node['failureSummary']}"
             for fault in found if fault["impact"] in ("serious", "critical")

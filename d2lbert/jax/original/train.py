@@ -90,7 +90,7 @@ def fit(net, batches, num_steps, lr, warmup=0.1, device=None, params=None,
     params = jax.device_put(copy_weights(params), device)
     precision = precision_for(params, precision, device)
     trainer, log = adamw(net, 1.0), LossLog(num_steps, precision=precision)
-    state = trainer.init(params)
+    state = jax.device_put(trainer.init(params), device)
     params, state, _ = put_state(log.resume(
         resume, lambda: state_arrays(params, state), batches, save_every,
         lr=lr, warmup=warmup, seed=seed), params, state)
