@@ -30,7 +30,7 @@ from d2lbert.training.workers import Workers
 SIZES = {"num_hiddens": 128, "ffn_num_hiddens": 256, "num_heads": 2,
          "num_blks": 2}
 VOCAB_SIZE, BATCH_SIZE, MAX_LEN = 20_256, 256, 64
-STEPS, TIMES = 6, 5
+STEPS, TIMES = 4, 5
 
 
 def measure_step(backend: str, workers: int = 2,
