@@ -42,10 +42,9 @@ setup: $(VENV)/installed
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(if $(call first,$(PYTHON),$(PYTHONS)),,$(error $(NO_PYTHON)))
 	$(PYTHON) -m venv --clear $(VENV)
+	@# Of the packages' modules a quarter is ever imported, and compiled then
 	$(BIN)/python -m pip install --quiet --no-compile -c constraints.txt -e '.[all]'
 	$(BIN)/python -m pip install --quiet --no-compile --no-deps -c constraints.txt mxnet || echo "$(NO_MXNET)"
-	@# On every core; pip takes one. Some files are templates and do not compile
-	$(BIN)/python -W ignore -m compileall -qq -j 0 $(VENV)/lib || true
 	touch $@
 
 run: setup

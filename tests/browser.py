@@ -20,13 +20,18 @@ def browser():
         yield driver.chromium.launch(**browser_options())
 
 
-def axe(page):
-    """Serious faults that axe-core finds, each with where it is."""
+def axe(page, rules=None):
+    """Serious faults that axe-core finds, each with where it is.
+
+    Args:
+        rules: the only ones that are tried, or None for all.
+    """
     module = pytest.importorskip("axe_playwright_python.sync_playwright")
     # Colours on their way to those of the dark are not judged
     page.add_style_tag(content="* { transition: none !important }")
     # It would fetch the style sheets again, which pages of files may not
-    options = {"preload": False, "resultTypes": ["violations"]}
+    options = {"preload": False, "resultTypes": ["violations"]} | (
+        {"runOnly": rules} if rules else {})
     found = module.Axe().run(page, options=options).response["violations"]
     return [f"{fault['id']}: {node['target']} {node['failureSummary']}"
             for fault in found if fault["impact"] in ("serious", "critical")
