@@ -519,6 +519,17 @@ def test_each_step_of_fit_drops_other_activations(backend):
     assert np.diff(sorted([still[0], *dropped])).min() > 1e-4
 
 
+@pytest.mark.skipif(not installed("jax"), reason="jax is not installed")
+def test_a_step_is_compiled_once_in_jax():
+    """What the second step gets lies where the first one's lay."""
+    from d2lbert.jax.original.train import fit_step
+    config = without_dropout(vocab_size=37)  # that of no other test
+    net = make_original("jax", "BertForPreTraining", config)
+    before = fit_step._cache_size()
+    net.fit([make_batch(config)], 3, 1e-3)
+    assert fit_step._cache_size() == before + 1
+
+
 @each_backend()
 def test_dropout_is_on_in_training_alone(backend):
     sizes = dict(hidden_dropout_prob=0.5, attention_probs_dropout_prob=0.5)
