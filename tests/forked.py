@@ -13,10 +13,11 @@ LONGEST = 600  # seconds
 METHODS = multiprocessing.get_all_start_methods()
 SERVER = multiprocessing.get_context(
     "forkserver" if "forkserver" in METHODS else "spawn")
-# Nothing of the package itself, and so no MXNet, which it changes
+# Nothing of the package itself, and so no MXNet, which it changes; PyTorch's
+# optimizers import torch._dynamo
 SERVER.set_forkserver_preload(
-    ["pytest", "IPython", "matplotlib.pyplot", "torch", "transformers",
-     "flax", "optax"])
+    ["pytest", "IPython", "matplotlib.pyplot", "torch", "torch._dynamo",
+     "transformers", "flax", "optax"])
 
 
 def run_tests(folder, arguments, out, environment):
