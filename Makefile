@@ -19,6 +19,8 @@ JOBS ?= 2
 export OMP_WAIT_POLICY ?= PASSIVE
 export GLIBC_TUNABLES ?= glibc.malloc.mmap_max=0:glibc.malloc.trim_threshold=4294967296:glibc.malloc.arena_max=1
 export CORPUS MODEL TEXT FOLDER
+# Hundreds of processes would each compile the modules that they import
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help setup run shards lab build site slides check test lint test-numpy1 bench clean
 
