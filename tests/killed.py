@@ -6,6 +6,7 @@ or inside the writing of a checkpoint, or a little later. At the end what came
 out is compared with a training that was never killed, byte by byte.
 """
 
+import gc
 import importlib
 import json
 import os
@@ -120,6 +121,7 @@ def main(backend, folder):
     load_backend(backend)
     if backend == "torch":  # which its first step imports
         importlib.import_module("torch._dynamo")
+    gc.freeze()  # what is imported is not looked through in each life
     folder, rng = Path(folder), random.Random(backend)
     whole, out = folder / "whole", folder / "out"
     assert Life(0, None).run(backend, None, whole) is None
